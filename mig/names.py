@@ -1,0 +1,38 @@
+"""The names that users, the API server and our three components share.
+
+One place, so that a name can be searched for and is never spelled twice. Changing one of them breaks running clusters.
+"""
+
+from typing import Final
+
+GROUP: Final = "nos.nebuly.com"
+VERSION: Final = "v1alpha1"
+API_VERSION: Final = f"{GROUP}/{VERSION}"
+KIND: Final = "MigSpec"
+PLURAL: Final = "migspecs"
+
+PARTITIONING_LABEL: Final = "nos.nebuly.com/gpu-partitioning"
+PARTITIONING_MIG: Final = "mig"
+"""Node label, set by the admin: hands the MIG-enabled GPUs of that node over."""
+
+AGENT_LABEL: Final = "nos.nebuly.com/mig-agent"
+"""Node label, kept by the allocator: the DaemonSet's nodeSelector follows it until nothing of ours is left on the node."""
+
+GATE: Final = "nos.nebuly.com/mig"
+"""Scheduling gate of a Pod that waits for its slices."""
+
+POD_LABEL: Final = "nos.nebuly.com/mig"
+POD_LABEL_VALUE: Final = "true"
+"""Pod label, set by the webhook, so that a watch can select MIG Pods."""
+
+REQUEST_ANNOTATION: Final = "nos.nebuly.com/mig-request"
+ALLOCATION_ANNOTATION: Final = "nos.nebuly.com/mig-allocation"
+DURATION_ANNOTATION: Final = "nos.nebuly.com/expected-duration"
+
+CONDITION: Final = "nos.nebuly.com/MigAllocated"
+
+LEASE: Final = "nos-mig-allocator"
+METRICS_PREFIX: Final = "nos_mig_"
+
+RESOURCE_PREFIX: Final = "nvidia.com/mig-"
+WHOLE_GPU_RESOURCE: Final = "nvidia.com/gpu"
