@@ -1,0 +1,196 @@
+"""What the placement sees: nodes, their GPUs, and what one Pod wishes for, as frozen values.
+
+The index builds them from the API server's objects; placement and the tests need nothing else. A GPU's slices come in two
+kinds: `fixed` ones stay where they are whatever happens, `warm` ones are free, unclaimed and proven so by an up-to-date
+report: they may be reused, or removed to make room.
+"""
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field, replace
+from enum import StrEnum
+from functools import cached_property
+from ipaddress import IPv4Address, IPv6Address
+from types import MappingProxyType
+
+from mig.demand import Need
+from mig.occupancy import Placed
+from mig.placements import GpuShape
+
+_NOTHING: Mapping[str, int] = MappingProxyType({})
+
+
+class Reason(StrEnum):
+    """Why a Pod is where it is: the reasons of its condition `nos.nebuly.com/MigAllocated`."""
+
+    ALLOCATED = "Allocated"
+    CREATING = "Creating"
+    FULL = "Full"
+    FRAGMENTED = "Fragmented"
+    GEOMETRY_FORBIDS = "GeometryForbids"
+    NO_SUCH_PROFILE = "NoSuchProfile"
+    NO_NODE_FITS = "NoNodeFits"
+    OTHER_GATES = "OtherGates"
+
+
+@dataclass(frozen=True, slots=True)
+class Resources:
+    """Amounts of what a node has and a Pod needs, our slices left out: CPU in thousandths, memory in bytes."""
+
+    milli_cpu: int = 0
+    memory: int = 0
+    pods: int = 0
+    other: Mapping[str, int] = _NOTHING
+
+    def plus(self, more: "Resources") -> "Resources":
+        """The sum."""
+        return self._combined(more, 1)
+
+    def minus(self, less: "Resources") -> "Resources":
+        """The difference; what is overdrawn goes negative and so fits nothing."""
+        return self._combined(less, -1)
+
+    def _combined(self, with_: "Resources", sign: int) -> "Resources":
+        other = self.other
+        if with_.other:
+            other = {name: other.get(name, 0) + sign * with_.other.get(name, 0) for name in {*other, *with_.other}}
+        return Resources(
+            self.milli_cpu + sign * with_.milli_cpu,
+            self.memory + sign * with_.memory,
+            self.pods + sign * with_.pods,
+            other,
+        )
+
+    def shortages(self, wanted: "Resources") -> tuple[str, ...]:
+        """The names of what is wanted and not there, in the API server's words."""
+        short = [
+            name
+            for name, have, want in (
+                ("cpu", self.milli_cpu, wanted.milli_cpu),
+                ("memory", self.memory, wanted.memory),
+                ("pods", self.pods, wanted.pods),
+            )
+            if want > have and want > 0
+        ]
+        short += [name for name, want in sorted(wanted.other.items()) if want > self.other.get(name, 0) and want > 0]
+        return tuple(short)
+
+
+@dataclass(frozen=True, slots=True)
+class Taint:
+    """A node's taint; only `NoSchedule` and `NoExecute` keep a Pod away."""
+
+    key: str
+    value: str
+    effect: str
+
+
+@dataclass(frozen=True, slots=True)
+class Toleration:
+    """A Pod's toleration; an empty key with `Exists` tolerates everything, an empty effect every effect."""
+
+    key: str
+    operator: str
+    value: str
+    effect: str
+
+    def tolerates(self, taint: Taint) -> bool:
+        """As the scheduler's own rule."""
+        if self.effect and self.effect != taint.effect:
+            return False
+        if self.key and self.key != taint.key:
+            return False
+        if self.operator == "Exists":
+            return True
+        return bool(self.key) and self.operator in ("", "Equal") and self.value == taint.value
+
+
+@dataclass(frozen=True, slots=True)
+class Requirement:
+    """One expression of a node selector term. `field` expressions speak of `metadata.name`, the others of labels."""
+
+    key: str
+    operator: str
+    values: tuple[str, ...]
+    on_field: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class HostPort:
+    """A port that a Pod takes on the node itself; an empty address is every address."""
+
+    port: int
+    protocol: str
+    address: str
+
+    def clashes(self, other: "HostPort") -> bool:
+        """Whether both cannot be on one node."""
+        anywhere = {"", str(IPv4Address(0)), str(IPv6Address(0))}
+        return (self.port, self.protocol) == (other.port, other.protocol) and (
+            self.address == other.address or self.address in anywhere or other.address in anywhere
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class Wish:
+    """What one waiting Pod needs, and what it demands of its node. `affinity` is a disjunction of terms; None is no demand."""
+
+    uid: str
+    namespace: str
+    name: str
+    needs: tuple[Need, ...]
+    requests: Resources = Resources(pods=1)
+    node_selector: Mapping[str, str] = field(default_factory=dict)
+    affinity: tuple[tuple[Requirement, ...], ...] | None = None
+    tolerations: tuple[Toleration, ...] = ()
+    host_ports: tuple[HostPort, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class NodeFacts:
+    """What a Node object says; `allocatable` without our slices."""
+
+    name: str
+    uid: str
+    labels: Mapping[str, str]
+    taints: tuple[Taint, ...]
+    ready: bool
+    cordoned: bool
+    allocatable: Resources
+    mig_allocatable: Mapping[str, int] = _NOTHING
+    """Count by MIG resource name, as the Node shows it now."""
+
+
+@dataclass(frozen=True)
+class GpuView:
+    """One GPU that is handed over, with what lies on it."""
+
+    uuid: str
+    model: str
+    shape: GpuShape
+    fixed: tuple[Placed, ...] = ()
+    warm: tuple[Placed, ...] = ()
+
+    @cached_property
+    def state(self) -> tuple[str, GpuShape, tuple[Placed, ...], tuple[Placed, ...]]:
+        """Equal for GPUs between which placement cannot tell."""
+        return self.model, self.shape, tuple(sorted(self.fixed)), tuple(sorted(self.warm))
+
+    def taking(self, placed: Placed, drops: Iterable[Placed] = ()) -> "GpuView":
+        """The GPU once `placed` is claimed, be it reused or new, and `drops` are gone."""
+        gone = {placed, *drops}
+        return replace(self, fixed=(*self.fixed, placed), warm=tuple(item for item in self.warm if item not in gone))
+
+
+@dataclass(frozen=True, slots=True)
+class NodeView:
+    """A node that is handed over. `free` is its allocatable less all Pods that are bound, reserved or nominated here."""
+
+    facts: NodeFacts
+    free: Resources
+    gpus: tuple[GpuView, ...]
+    used_ports: tuple[HostPort, ...] = ()
+
+    @property
+    def name(self) -> str:
+        """The Node's name."""
+        return self.facts.name

@@ -1,0 +1,102 @@
+"""The sharpest true reason why a Pod gets no slice now.
+
+Asks the placer "and if the nodes fitted?" and "and if the geometries allowed everything?", so that a reason is never a guess.
+The message goes to the user: it names the profiles that exist, the nodes that do not fit and why, or what would have to end.
+"""
+
+from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
+
+from allocator.fleet import GpuView, NodeView, Reason, Wish
+from allocator.search import Placer
+from mig.geometries import ANYTHING
+from mig.occupancy import occupied
+from mig.profiles import Profile
+
+
+@dataclass(frozen=True, slots=True)
+class Refusal:
+    """Why no place was found, for the Pod's condition and Events."""
+
+    reason: Reason
+    message: str
+
+
+def refuse(wish: Wish, nodes: Sequence[NodeView], *, misfits: Mapping[str, str | None], placer: Placer) -> Refusal:
+    """Why `placer` found nothing for this Pod on the nodes without a misfit."""
+    absent = _absent_profiles(wish, nodes)
+    if absent:
+        return Refusal(Reason.NO_SUCH_PROFILE, _no_such_profile(absent, nodes))
+    fitting = [node for node in nodes if misfits[node.name] is None]
+    if placer.best(wish, [node for node in nodes if misfits[node.name] is not None]) is not None or not fitting:
+        return Refusal(Reason.NO_NODE_FITS, _no_node_fits(misfits))
+    if replace(placer, geometries=ANYTHING).best(wish, fitting) is not None:
+        return Refusal(
+            Reason.GEOMETRY_FORBIDS,
+            f"{_wanted(wish)} would fit, but gpuPartitioner.knownMigGeometries does not allow it beside what runs",
+        )
+    if replace(placer, avoid=frozenset()).best(wish, fitting) is not None:
+        return Refusal(
+            Reason.FULL,
+            f"the only places left for {_wanted(wish)} failed a moment ago; they are tried again within 30 s",
+        )
+    return _no_room(wish, fitting)
+
+
+def _absent_profiles(wish: Wish, nodes: Iterable[NodeView]) -> tuple[Profile, ...]:
+    offered = _offered(nodes)
+    return tuple(sorted({need.profile for need in wish.needs} - offered))
+
+
+def _offered(nodes: Iterable[NodeView]) -> set[Profile]:
+    return {profile for node in nodes for gpu in node.gpus for profile in gpu.shape.by_profile}
+
+
+def _no_such_profile(absent: Iterable[Profile], nodes: Sequence[NodeView]) -> str:
+    names = ", ".join(map(str, absent))
+    if not nodes:
+        return f"no node is handed over; label one: kubectl label nodes <node> nos.nebuly.com/gpu-partitioning=mig (wants {names})"
+    offered = (
+        ", ".join(map(str, sorted(_offered(nodes))))
+        or "none yet (the nodes' agents have not reported a MIG-enabled GPU)"
+    )
+    return f"no GPU that is handed over offers {names}; the profiles that exist: {offered}"
+
+
+def _no_node_fits(misfits: Mapping[str, str | None]) -> str:
+    counts = Counter(reason for reason in misfits.values() if reason is not None)
+    reasons = ", ".join(f"{count} {reason}" for reason, count in sorted(counts.items()))
+    return f"0 of {len(misfits)} nodes with MIG GPUs can take the Pod: {reasons}"
+
+
+def _no_room(wish: Wish, fitting: Sequence[NodeView]) -> Refusal:
+    """Full, or free memory in pieces that no legal placement can use."""
+    gpus = [gpu for node in fitting for gpu in node.gpus]
+    wanted = sum(_smallest_size(need.profile, gpus) for need in wish.needs)
+    free = sum(_free(gpu) for gpu in gpus if any(need.profile in gpu.shape.by_profile for need in wish.needs))
+    if free >= wanted:
+        return Refusal(
+            Reason.FRAGMENTED,
+            f"{free} memory slices are free on {len(gpus)} GPUs, but nowhere in a place where {_wanted(wish)} may lie",
+        )
+    return Refusal(
+        Reason.FULL,
+        f"{_wanted(wish)} takes {wanted} memory slices, {free} are free on {len(gpus)} GPUs; waits for Pods to end",
+    )
+
+
+def _smallest_size(profile: Profile, gpus: Iterable[GpuView]) -> int:
+    return min((gpu.shape.by_profile[profile].size for gpu in gpus if profile in gpu.shape.by_profile), default=0)
+
+
+def _free(gpu: GpuView) -> int:
+    return gpu.shape.width - occupied(gpu.fixed).bit_count()
+
+
+def _wanted(wish: Wish) -> str:
+    counts = Counter(need.profile for need in wish.needs)
+    names = ", ".join(
+        f"{count} x {profile}" if count > 1 else str(profile) for profile, count in sorted(counts.items())
+    )
+    return names if len(wish.needs) == 1 else f"{names} on one node"
