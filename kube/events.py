@@ -6,6 +6,7 @@ at most once a minute. Events are for humans: nothing may depend on one having a
 """
 
 import asyncio
+import contextlib
 import logging
 import time
 from collections import OrderedDict
@@ -17,13 +18,11 @@ from uuid import uuid4
 
 from kube.backoff import Backoff
 from kube.client import Api
-from kube.errors import ApiError, NotFound, Unavailable
+from kube.errors import AlreadyExists, ApiError, NotFound, Unavailable
 from kube.resource import EVENTS
 from kube.transport import JsonObject
 
 log = logging.getLogger(__name__)
-
-EventType = Literal["Normal", "Warning"]
 
 # Limits of the API server, in characters.
 MAX_NOTE = 1024
@@ -71,7 +70,7 @@ class _Said:
     """What makes two Events the same; the reference's resourceVersion is no part of it."""
 
     regarding: tuple[str, str, str, str]
-    type: EventType
+    type: Literal["Normal", "Warning"]
     reason: str
     action: str
     note: str
@@ -118,15 +117,15 @@ class EventRecorder:
         self,
         regarding: ObjectRef,
         *,
-        type: EventType = "Normal",
+        warning: bool = False,
         reason: str,
         action: str,
-        note: str,  # noqa: A002
+        note: str,
     ) -> None:
         """Say something about an object; returns at once, whatever happens to it."""
         note = note if len(note) <= MAX_NOTE else note[: MAX_NOTE - 1] + "…"
         about = (regarding.kind, regarding.namespace, regarding.name, regarding.uid)
-        said = _Said(about, type, reason[:MAX_REASON], action[:MAX_REASON], note)
+        said = _Said(about, "Warning" if warning else "Normal", reason[:MAX_REASON], action[:MAX_REASON], note)
         now = self._clock()
         series = self._series.get(said)
         if series is None or now - series.began_s > WINDOW_S:
@@ -215,7 +214,9 @@ class EventRecorder:
                 series.stored = False
         if not series.stored:
             body = series.body if count == 1 else {**series.body, "series": observed}
-            await self._api.create(EVENTS, body)
+            # An earlier try whose answer was lost may have stored it.
+            with contextlib.suppress(AlreadyExists):
+                await self._api.create(EVENTS, body)
             series.stored = True
         series.written_s = self._clock()
 
