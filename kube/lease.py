@@ -245,10 +245,11 @@ class LeaseElection:
 
     async def _watch_end(self, term: _Term) -> None:
         """Abort when the lease ends under us; renewals push its end away."""
-        left_s = self._lease_s
-        while left_s > 0:
-            await asyncio.sleep(left_s)
+        while True:
             left_s = term.sent_s + self._lease_s - self._clock()
+            if left_s <= 0:
+                break
+            await asyncio.sleep(left_s)
         self._abort()
 
     async def _release(self, term: _Term) -> None:
