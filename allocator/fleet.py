@@ -17,6 +17,11 @@ from mig.occupancy import Placed
 from mig.placements import GpuShape
 
 _NOTHING: Mapping[str, int] = MappingProxyType({})
+"""One empty mapping for all: most Pods ask for nothing but CPU and memory."""
+
+
+def _nothing() -> Mapping[str, int]:
+    return _NOTHING
 
 
 class Reason(StrEnum):
@@ -39,7 +44,7 @@ class Resources:
     milli_cpu: int = 0
     memory: int = 0
     pods: int = 0
-    other: Mapping[str, int] = _NOTHING
+    other: Mapping[str, int] = field(default_factory=_nothing)
 
     def plus(self, more: "Resources") -> "Resources":
         """The sum."""
@@ -156,7 +161,7 @@ class NodeFacts:
     ready: bool
     cordoned: bool
     allocatable: Resources
-    mig_allocatable: Mapping[str, int] = _NOTHING
+    mig_allocatable: Mapping[str, int] = field(default_factory=_nothing)
     """Count by MIG resource name, as the Node shows it now."""
 
 

@@ -17,8 +17,9 @@ from mig.profiles import Profile
 class Policy(Protocol):
     """The whole interface of a placement policy."""
 
-    warm_margin: float
-    """By how much the value of reusing a warm slice may fall short of the best new place and still be taken."""
+    @property
+    def warm_margin(self) -> float:
+        """By how much the value of reusing a warm slice may fall short of the best new place and still be taken."""
 
     def value(self, shape: GpuShape, placed: tuple[Placed, ...]) -> float:
         """How good it is that a GPU of this shape holds exactly these slices."""
@@ -33,7 +34,7 @@ class Tiny:
     slices on uniform, small and large mixes and 0.1 less on a bimodal one.
     """
 
-    warm_margin: Final = 0.5
+    warm_margin: float = 0.5
     """Opening an empty GPU costs about 1.2; half of that is more than any difference between two places on used GPUs."""
 
     _ENTROPY: Final = 0.05

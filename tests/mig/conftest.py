@@ -1,35 +1,14 @@
-"""GPU shapes for the domain's tests, from the collected facts about real cards."""
-
-import json
-from pathlib import Path
-from typing import Any
+"""GPU shapes for the domain's tests."""
 
 import pytest
 
-from mig.placements import GpuShape, ProfileOffer, grid_width
-from mig.profiles import parse_profile
-
-MODELS = Path(__file__).parents[2] / "simgpu" / "models.json"
-
-
-def shape_of(model: dict[str, Any]) -> GpuShape:
-    offers = tuple(
-        ProfileOffer(
-            profile=parse_profile(row["name"]),
-            profile_id=row["profile_id"],
-            size=row["placements"][0]["size"],
-            starts=tuple(place["start"] for place in row["placements"]),
-            max_instances=row["max_instances"],
-        )
-        for row in model["profiles"]
-    )
-    return GpuShape(grid_width(offers), offers)
+from mig.placements import GpuShape
+from tests.support.shapes import shapes as all_shapes
 
 
 @pytest.fixture(scope="session")
 def shapes() -> dict[str, GpuShape]:
-    models = json.loads(MODELS.read_text())["models"]
-    return {model["id"]: shape_of(model) for model in models if model["layout"]}
+    return all_shapes()
 
 
 @pytest.fixture(scope="session")
