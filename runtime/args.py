@@ -16,6 +16,7 @@ class CommonArgs:
     log_level: str
     health_host: str
     health_port: int | None  # None: no health server; 0: any free port
+    ready_file: Path | None = None
 
     @classmethod
     def of(cls, parsed: argparse.Namespace) -> "CommonArgs":
@@ -26,6 +27,7 @@ class CommonArgs:
             log_level=parsed.log_level,
             health_host=parsed.health_host,
             health_port=None if parsed.health_port < 0 else parsed.health_port,
+            ready_file=parsed.ready_file,
         )
 
 
@@ -52,6 +54,12 @@ def add_common_args(parser: argparse.ArgumentParser, *, health_port: int = 8081)
         metavar="PORT",
         default=health_port,
         help="port for them; 0 takes any free one, -1 switches them off (default: %(default)s)",
+    )
+    group.add_argument(
+        "--ready-file",
+        type=Path,
+        metavar="FILE",
+        help='where to write {"health": PORT, "port": PORT} once the process listens, for those who asked for any free port',
     )
 
 
