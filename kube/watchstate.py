@@ -3,7 +3,8 @@
 `WatchState` turns pages of lists and raw watch events into `Event` values. It promises: an object that is gone,
 however that was learnt, is reported as `Delete` once; an object that was deleted and made again under its name is a
 `Delete` and then an `Upsert`; an unchanged object is not reported again; an object that cannot be decoded is
-`Rejected` alone, and its last good form stays known. It keeps no raw objects, only what ``decode`` made of them.
+`Rejected` alone, and its last good form stays known. It keeps no raw objects, only what ``decode`` made of them
+(which must not be None).
 """
 
 from collections.abc import Callable, Iterable, Iterator, Mapping
@@ -13,6 +14,8 @@ from typing import Any, Generic, TypeAlias, TypeVar
 from kube.errors import Garbled, from_status
 
 T = TypeVar("T")
+
+KINDS = frozenset({"ADDED", "MODIFIED", "DELETED", "BOOKMARK", "ERROR"})
 
 # What a decoder may raise for an object that it cannot read.
 DECODE_ERRORS = (ValueError, TypeError, LookupError, AttributeError)
@@ -125,7 +128,7 @@ class WatchState(Generic[T]):
     def _parse(self, raw: object) -> tuple[str, dict[str, Any]]:
         if isinstance(raw, dict):
             kind, obj = raw.get("type"), raw.get("object")
-            if kind in {"ADDED", "MODIFIED", "DELETED", "BOOKMARK", "ERROR"} and isinstance(obj, dict):
+            if isinstance(kind, str) and kind in KINDS and isinstance(obj, dict):
                 return kind, obj
         raise Garbled(self.what, reason="Garbled", message=f"no watch event: {raw!r:.200}")
 
