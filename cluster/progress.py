@@ -1,0 +1,89 @@
+"""Run something long and never be silent about it.
+
+Every few seconds there is a line that says what is going on, how far it is and since when; the program's own output goes to
+a log. It promises no estimate of the rest: machines differ too much.
+"""
+
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from typing import IO, Final
+
+from cluster.errors import BuildError, tail
+
+REPORT_EVERY_S: Final = 5.0
+
+
+def say(line: str) -> None:
+    """Write one line for the person who waits."""
+    sys.stderr.write(f"{line}\n")
+    sys.stderr.flush()
+
+
+class Tally:
+    """How many of a program's output lines count as a step, out of how many."""
+
+    def __init__(self, is_step: Callable[[str], bool], *, unit: str, total: int | None = None) -> None:
+        self.lines: list[str] = []
+        self._is_step = is_step
+        self._unit = unit
+        self._total = total
+        self._steps = 0
+
+    def add(self, line: str) -> None:
+        """Take one line of output."""
+        self.lines.append(line)
+        self._steps += self._is_step(line)
+
+    def __str__(self) -> str:
+        total = "" if self._total is None else f" of at most {self._total}"
+        return f"{self._steps}{total} {self._unit}"
+
+
+def run_visibly(
+    argv: Sequence[str],
+    *,
+    what: str,
+    tally: Tally,
+    log: Path,
+    cwd: Path | None = None,
+    env: Mapping[str, str] | None = None,
+    report: Callable[[str], None],
+) -> None:
+    """Run a program to its end; raises BuildError with the end of its log if it fails or cannot be started."""
+    began = time.monotonic()
+    report(f"{what} …")
+    try:
+        process = subprocess.Popen(
+            list(argv), cwd=cwd, env=env, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
+            text=True, errors="replace",
+        )  # fmt: skip
+    except OSError as error:
+        raise BuildError(f"{what}: cannot start {argv[0]}: {error}") from error
+    with process, log.open("a", encoding="utf-8") as output:
+        assert process.stdout is not None
+        reader = threading.Thread(target=_follow, args=(process.stdout, output, tally), daemon=True)
+        reader.start()
+        while True:
+            reader.join(REPORT_EVERY_S)
+            if not reader.is_alive():
+                break
+            report(f"  {what}: {tally}, {_clock(time.monotonic() - began)}")
+        returncode = process.wait()
+    if returncode != 0:
+        raise BuildError(f"{what} failed with exit status {returncode}. {tail(log)}")
+
+
+def _follow(stream: IO[str], log: IO[str], tally: Tally) -> None:
+    for line in stream:
+        log.write(line)
+        log.flush()
+        tally.add(line.rstrip("\n"))
+
+
+def _clock(seconds: float) -> str:
+    minutes, rest = divmod(int(seconds), 60)
+    return f"{minutes}:{rest:02d}"
