@@ -20,6 +20,8 @@ def misfit(wish: Wish, node: NodeView) -> str | None:
         return "not Ready"
     if facts.cordoned:
         return "cordoned"
+    if node.trouble:
+        return node.trouble
     for taint in facts.taints:
         if taint.effect in ("NoSchedule", "NoExecute") and not any(item.tolerates(taint) for item in wish.tolerations):
             return f"with untolerated taint {taint.key}"

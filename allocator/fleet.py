@@ -11,6 +11,7 @@ from enum import StrEnum
 from functools import cached_property
 from ipaddress import IPv4Address, IPv6Address
 from types import MappingProxyType
+from typing import Final
 
 from mig.demand import Need
 from mig.occupancy import Placed
@@ -78,6 +79,9 @@ class Resources:
         ]
         short += [name for name, want in sorted(wanted.other.items()) if want > self.other.get(name, 0) and want > 0]
         return tuple(short)
+
+
+NOTHING: Final = Resources()
 
 
 @dataclass(frozen=True, slots=True)
@@ -194,6 +198,8 @@ class NodeView:
     free: Resources
     gpus: tuple[GpuView, ...]
     used_ports: tuple[HostPort, ...] = ()
+    trouble: str = ""
+    """Why nothing new goes there now, in words that follow "1 node"; empty where nothing is wrong."""
 
     @property
     def name(self) -> str:

@@ -1,0 +1,128 @@
+"""The fleet as placement and the room check see it, after the claims of this round are settled.
+
+Says what is free on each node: allocatable, less the Pods that ask for no slice, less every MIG Pod that is bound, reserved or
+nominated there; and how many more Pods of a profile the scheduler would let in.
+"""
+
+from collections import Counter, defaultdict
+from dataclasses import dataclass, field, replace
+from typing import Final
+
+from allocator.desk import Desk
+from allocator.fit import misfit
+from allocator.fleet import NOTHING, HostPort, NodeView, Resources
+from allocator.pods import MigPod
+from allocator.view import NO_LOAD, Tracked, gpu_views
+from mig.profiles import Profile
+
+SILENT_S: Final = 20.0
+"""An agent that owes a report for so long gets no new reservation: 40 times what its slowest answer takes."""
+
+_NOTHING_WORKS: Final = ("DriverUnavailable", "KubeletUnavailable")
+
+
+@dataclass
+class _Load:
+    requests: Resources = NOTHING
+    ports: tuple[HostPort, ...] = ()
+    bound: Counter[Profile] = field(default_factory=Counter)
+    pending: Counter[Profile] = field(default_factory=Counter)
+
+
+class Fleet:
+    """Made once in a round, after the claims are settled and before anything is placed."""
+
+    def __init__(self, desk: Desk) -> None:
+        self._desk = desk
+        self._loads: defaultdict[str, _Load] = defaultdict(_Load)
+        self._granted: Counter[tuple[str, Profile]] = Counter()
+        for pod in desk.view.pods.values():
+            for node in self._nodes_of(pod):
+                self._charge(pod, self._loads[node])
+
+    def _nodes_of(self, pod: MigPod) -> set[str]:
+        """Where a Pod counts: where it is, or else where its slices are and where the scheduler holds room for it."""
+        if pod.node:
+            return {pod.node}
+        return {spot.node for spot in self._desk.spots(pod.uid)} | ({pod.nominated} - {""})
+
+    def _charge(self, pod: MigPod, load: _Load) -> None:
+        load.requests = load.requests.plus(pod.wish.requests)
+        load.ports += pod.wish.host_ports
+        profiles = [need.profile for need in pod.needs]
+        if pod.node:
+            load.bound.update(profiles)
+        elif pod.nominated or not pod.gates:
+            load.pending.update(profiles)
+
+    def views(self) -> tuple[NodeView, ...]:
+        """The nodes that have reported, by name."""
+        return tuple(
+            self._view(tracked)
+            for name, tracked in sorted(self._desk.view.specs.items())
+            if tracked.migspec.status is not None and self._desk.is_ours(name)
+        )
+
+    def view(self, node: str) -> NodeView | None:
+        """One node, or None where nothing may be decided on it."""
+        tracked = self._desk.view.specs.get(node)
+        return self._view(tracked) if tracked is not None and self._desk.is_ours(node) else None
+
+    def _view(self, tracked: Tracked) -> NodeView:
+        name = tracked.migspec.name
+        facts = self._desk.view.nodes[name]
+        plain = self._desk.view.plain.get(name, NO_LOAD)
+        load = self._loads[name]
+        changed = self._desk.is_changed(name)
+        return NodeView(
+            facts=facts,
+            free=facts.allocatable.minus(plain.requests).minus(load.requests),
+            gpus=gpu_views(tracked, self._desk.slots(name)) if changed else tracked.gpu_views,
+            used_ports=plain.ports + load.ports,
+            trouble=self._trouble(tracked),
+        )
+
+    def _trouble(self, tracked: Tracked) -> str:
+        since = self._desk.notes.overdue.get((tracked.migspec.name, tracked.judged))
+        if since is not None and self._desk.now - since >= SILENT_S:
+            return f"whose agent has not answered for {SILENT_S:.0f} s"
+        healthy = tracked.migspec.status.condition("Healthy") if tracked.migspec.status else None
+        if healthy is not None and healthy.status == "False" and healthy.reason in _NOTHING_WORKS:
+            return f"whose agent reports {healthy.reason}"
+        return ""
+
+    def misfit_at_home(self, pod: MigPod, node: str) -> str | None:
+        """Why a Pod can no longer run where its slices are, or None where it can; its own load does not count."""
+        view = self.view(node)
+        if view is None:
+            return "not handed over"
+        ports = list(view.used_ports)
+        for port in pod.wish.host_ports:
+            ports.remove(port)
+        return misfit(pod.wish, replace(view, free=view.free.plus(pod.wish.requests), used_ports=tuple(ports)))
+
+    def has_room(self, pod: MigPod, node: str) -> bool:
+        """Whether the Node shows enough devices for this Pod beside all that are bound, nominated or past their gate there."""
+        load = self._loads[node]
+        facts = self._desk.view.nodes[node]
+        wanted = Counter(need.profile for need in pod.needs)
+        own = wanted if (pod.nominated or not pod.gates) else Counter[Profile]()
+        return all(
+            facts.mig_allocatable.get(profile.resource, 0)
+            - load.bound[profile]
+            - (load.pending[profile] - own[profile])
+            - self._granted[node, profile]
+            >= count
+            for profile, count in wanted.items()
+        )
+
+    def grant(self, pod: MigPod, node: str) -> None:
+        """Count a Pod that is let go in this round, unless it counts already."""
+        if pod.gates and not pod.nominated:
+            for need in pod.needs:
+                self._granted[node, need.profile] += 1
+
+    def leaves(self, pod: MigPod, node: str) -> None:
+        """Count a Pod no more where it gave up its slices in this round."""
+        load = self._loads[node]
+        load.requests = load.requests.minus(pod.wish.requests)

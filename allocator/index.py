@@ -1,0 +1,158 @@
+"""The cluster in memory: Pods, Nodes, MigSpecs and geometries, always ready to be looked at by a round.
+
+It takes in watch events and the answers to our own writes, keeps the sums that a round needs (what plain Pods take of each
+node) up to date as objects come and go, and wakes the controller at each change. It decides nothing.
+"""
+
+import logging
+from collections import Counter
+from collections.abc import Callable, Mapping
+from types import MappingProxyType
+from typing import Any
+
+from allocator.facts import node_facts
+from allocator.fleet import HostPort, NodeFacts, Resources
+from allocator.pods import MigPod, Pod, PodReader
+from allocator.shelf import Seen, Shelf
+from allocator.view import Broken, PlainLoad, Stored, Tracked, View, follow
+from kube.watchstate import Key
+from mig.geometries import ANYTHING, Geometries
+from mig.migspec_json import MigSpecError, migspec_from_json
+
+log = logging.getLogger(__name__)
+
+Json = Mapping[str, Any]
+
+
+class Index:
+    """Feed the shelves; look through `view`."""
+
+    def __init__(self, *, on_change: Callable[[], None] = lambda: None) -> None:
+        self._on_change = on_change
+        self._reader = PodReader()
+        self._mig: dict[str, MigPod] = {}
+        self._loads: dict[str, _Load] = {}
+        self._nodes: dict[str, NodeFacts] = {}
+        self._specs: dict[str, Tracked] = {}
+        self._broken: set[str] = set()
+        self._geometries = ANYTHING
+        self.pods: Shelf[Pod] = Shelf(self._pod_changed)
+        self.nodes: Shelf[NodeFacts] = Shelf(self._node_changed)
+        self.specs: Shelf[Stored | Broken] = Shelf(self._spec_changed)
+
+    @property
+    def synced(self) -> bool:
+        """Whether everything has been listed once; before, what is unknown is not absent."""
+        return self.pods.synced and self.nodes.synced and self.specs.synced
+
+    def view(self, epoch: int) -> View:
+        """The cluster as it is known now; valid until the next event is taken in."""
+        return View(
+            epoch=epoch,
+            pods=MappingProxyType(self._mig),
+            nodes=MappingProxyType(self._nodes),
+            specs=MappingProxyType(self._specs),
+            plain={name: load.sum() for name, load in self._loads.items() if name in self._specs},
+            geometries=self._geometries,
+            broken=frozenset(self._broken),
+        )
+
+    def set_geometries(self, geometries: Geometries) -> None:
+        """From now on these geometries are in force."""
+        if geometries != self._geometries:
+            self._geometries = geometries
+            self._on_change()
+
+    def read_pod(self, obj: Json) -> Seen[Pod]:
+        """One version of a Pod."""
+        return _seen(obj, self._reader.read(obj))
+
+    def _pod_changed(self, old: Pod | None, new: Pod | None) -> None:
+        if isinstance(old, MigPod):
+            self._mig.pop(old.uid, None)
+        elif old is not None and old.node:
+            self._load(old.node).less(old.requests, old.ports)
+        if isinstance(new, MigPod):
+            self._mig[new.uid] = new
+        elif new is not None and new.node:
+            self._load(new.node).more(new.requests, new.ports)
+        if old != new:
+            self._on_change()
+
+    def _load(self, node: str) -> "_Load":
+        return self._loads.setdefault(node, _Load())
+
+    def _node_changed(self, old: NodeFacts | None, new: NodeFacts | None) -> None:
+        if old is not None and new is None:
+            self._nodes.pop(old.name, None)
+        if new is not None:
+            self._nodes[new.name] = new
+        # A kubelet writes its Node every few seconds; nothing that decides changes by that.
+        if old != new:
+            self._on_change()
+
+    def _spec_changed(self, old: Stored | Broken | None, new: Stored | Broken | None) -> None:
+        gone = _name(old) if old is not None and new is None else None
+        if gone is not None:
+            self._specs.pop(gone, None)
+            self._broken.discard(gone)
+        if isinstance(new, Broken):
+            if new.name not in self._broken:
+                log.error("a MigSpec cannot be read, its node is left alone: %s", new.error)
+            self._specs.pop(new.name, None)
+            self._broken.add(new.name)
+        elif new is not None:
+            name = new.migspec.name
+            self._broken.discard(name)
+            self._specs[name] = follow(self._specs.get(name), new)
+        self._on_change()
+
+
+def read_node(obj: Json) -> Seen[NodeFacts]:
+    """One version of a Node."""
+    return _seen(obj, node_facts(obj))
+
+
+def read_spec(obj: Json) -> Seen[Stored | Broken]:
+    """One version of a MigSpec; never raises for what is wrong inside."""
+    owners = obj["metadata"].get("ownerReferences") or ()
+    try:
+        owner = next((str(item["uid"]) for item in owners if item.get("kind") == "Node"), "")
+        return _seen(obj, Stored(migspec_from_json(obj), owner))
+    except (MigSpecError, LookupError, TypeError, AttributeError) as error:
+        return _seen(obj, Broken(obj["metadata"]["name"], str(error)))
+
+
+def key_of(obj: Json) -> Key:
+    """The key of an object of the API server."""
+    metadata = obj["metadata"]
+    return Key(metadata.get("namespace") or "", metadata["name"])
+
+
+def _seen(obj: Json, value: Any) -> Seen[Any]:
+    metadata = obj["metadata"]
+    return Seen(metadata["uid"], metadata["resourceVersion"], value)
+
+
+def _name(item: Stored | Broken) -> str:
+    return item.name if isinstance(item, Broken) else item.migspec.name
+
+
+class _Load:
+    """A running sum; `Resources` stays a value."""
+
+    def __init__(self) -> None:
+        self._requests = Resources()
+        self._ports: Counter[HostPort] = Counter()
+
+    def more(self, requests: Resources, ports: tuple[HostPort, ...]) -> None:
+        self._requests = self._requests.plus(requests)
+        self._ports.update(ports)
+
+    def less(self, requests: Resources, ports: tuple[HostPort, ...]) -> None:
+        self._requests = self._requests.minus(requests)
+        if ports:
+            self._ports -= Counter(ports)
+
+    def sum(self) -> PlainLoad:
+        return PlainLoad(self._requests, tuple(self._ports))

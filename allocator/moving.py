@@ -1,0 +1,78 @@
+"""Pods whose reservation has lost its worth: they are given a slice elsewhere, or told what they wait for.
+
+Two ways there: the node of the reservation no longer takes the Pod (cordoned, not Ready, CPU gone, agent silent), or the
+scheduler, asked, did not bind it. Nothing is given up before another place is known; where there is none, the Pod keeps what it
+has. The new place is taken in the next round, when the old claim is gone from the API server.
+"""
+
+from typing import Final
+
+from allocator.desk import Desk
+from allocator.fleet import Reason
+from allocator.fleetview import Fleet
+from allocator.place import Placement, place
+from allocator.pods import MigPod
+from allocator.policy import Policy
+
+UNSCHEDULABLE_S: Final = 5.0
+"""How long a Pod whose slices are ready may stay unbound after the scheduler found no node for it."""
+
+UNBOUND_S: Final = 30.0
+"""The same where the scheduler has not said a word: a busy one binds some 30 Pods a second, so it may simply not be there yet."""
+
+SHUN_S: Final = 60.0
+"""How long a Pod does not come back to a node that did not take it."""
+
+
+def move(desk: Desk, fleet: Fleet, policy: Policy) -> None:
+    """Look at every reservation that is not redeemed, those that matter least first: where room is short, they go."""
+    reserved = [
+        pod
+        for pod in desk.view.pods.values()
+        if not pod.node and pod.uid not in desk.left and desk.spots(pod.uid) and not desk.unmet(pod)
+    ]
+    for pod in sorted(reserved, key=lambda pod: pod.order, reverse=True):
+        node = desk.spots(pod.uid)[0].node
+        complaint = _complaint(desk, fleet, pod, node)
+        if complaint is not None:
+            _move(desk, fleet, policy, pod, complaint=complaint)
+
+
+def _complaint(desk: Desk, fleet: Fleet, pod: MigPod, node: str) -> str | None:
+    """Why the Pod should go elsewhere, as the end of a sentence; None where all is well."""
+    if pod.gated:
+        misfit = fleet.misfit_at_home(pod, node)
+        return None if misfit is None else f"its slices are on {node}, a node {misfit}"
+    released = desk.notes.released.get(pod.uid)
+    if released is None:
+        return None
+    if pod.unschedulable and desk.now - released >= UNSCHEDULABLE_S:
+        return f"its slices are ready on {node}, but the scheduler says: {pod.unschedulable}"
+    if desk.now - released >= UNBOUND_S:
+        return f"its slices are ready on {node}, but no scheduler has bound it for {UNBOUND_S:.0f} s"
+    return None
+
+
+def _move(desk: Desk, fleet: Fleet, policy: Policy, pod: MigPod, *, complaint: str) -> None:
+    node = desk.spots(pod.uid)[0].node
+    answer = place(
+        pod.wish,
+        fleet.views(),
+        geometries=desk.view.geometries,
+        policy=policy,
+        avoid=frozenset(desk.notes.avoided),
+        avoid_nodes=shunned(desk, pod) | {node},
+    )
+    if not isinstance(answer, Placement):
+        desk.says(pod, Reason.NO_NODE_FITS, complaint)
+        return
+    desk.notes.shunned[pod.uid, node] = desk.now + SHUN_S
+    desk.notes.released.pop(pod.uid, None)
+    desk.give_up(pod.uid)
+    fleet.leaves(pod, node)
+    desk.says(pod, Reason.CREATING, f"moves to {answer.node}: {complaint}")
+
+
+def shunned(desk: Desk, pod: MigPod) -> frozenset[str]:
+    """The nodes to which a Pod does not go now."""
+    return frozenset(node for uid, node in desk.notes.shunned if uid == pod.uid)
