@@ -14,6 +14,8 @@ from mig.profiles import Profile, parse_profile
 
 GRAPHICS: Final = "+gfx"
 MAX_SUGGESTIONS: Final = 2
+ROUNDED_AWAY: Final = 0.05
+"""Names round memory: two of 18 GB are one of 35 GB. The largest such difference in the known families is below 3 %."""
 MAX_COMPUTE_SLICES: Final = 8
 """More than any GPU has: sums beyond it have no answer."""
 
@@ -25,7 +27,7 @@ def larger_profiles(asked: Mapping[Profile, int]) -> tuple[Profile, ...]:
     every larger profile brings media engines); one with graphics is only ever answered with one with graphics.
     """
     slices = sum(profile.slices * count for profile, count in asked.items())
-    memory = sum(profile.memory_gb * count for profile, count in asked.items())
+    memory = (1 - ROUNDED_AWAY) * sum(profile.memory_gb * count for profile, count in asked.items())
     if not asked or slices > MAX_COMPUTE_SLICES:
         return ()
     attributes = GRAPHICS if any(GRAPHICS in profile.attributes for profile in asked) else ""

@@ -148,15 +148,20 @@ class Rotation:
 
     async def _step(self) -> bool:
         """Bring everything one step on; whether nothing is left to do before the next change or tick."""
-        held = self._vault.held
-        if held is None:
+        done = await self._bring_forward()
+        self._say("certificate", self._served.trouble())
+        return done
+
+    async def _bring_forward(self) -> bool:
+        if (held := self._vault.held) is None:
             return False
         done = await self._tried("Secret", self._stored(held))
         held = self._vault.held or held
-        done &= await self._tried("caBundle", self._trust.publish(held.bundle_pem))
+        if not usable(held.leaf, held.bundle, now=self._now()):
+            return False  # broken, and not to be mended now: what we serve and what is trusted stays as it is
         # Published before served: an API server that knows the new authority still knows the one before.
+        done &= await self._tried("caBundle", self._trust.publish(held.bundle_pem))
         self._adopt(held)
-        self._say("certificate", self._served.trouble())
         return done
 
     async def _stored(self, held: Material) -> bool:
@@ -181,9 +186,8 @@ class Rotation:
         return done
 
     def _adopt(self, held: Material) -> None:
-        """Serve what is stored, if it is sound."""
-        if held.leaf is None or not usable(held.leaf, held.bundle, now=self._now()):
-            return
+        """Serve what is stored and sound."""
+        assert held.leaf is not None
         try:
             changed = self._served.serve(held.leaf)
         except ssl.SSLError as error:

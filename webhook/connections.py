@@ -1,0 +1,64 @@
+"""How long and how many strangers may hold a connection: the bounds that aiohttp's server leaves to its user.
+
+A connection that has not sent a whole request head within `Limits.head_s` is cut, one more than `Limits.connections` is
+not taken. After its first request a connection may idle for `Limits.idle_s`, longer than an API server keeps one.
+"""
+
+import asyncio
+from dataclasses import dataclass
+from typing import Any
+
+from aiohttp import web
+
+
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """Bounds on what a peer may use; times in seconds, sizes in bytes."""
+
+    handshake_s: float = 5.0
+    head_s: float = 5.0
+    body_s: float = 5.0
+    idle_s: float = 120.0  # an API server closes after 90 s, and the one who sends should be the one who closes
+    connections: int = 4096
+    body_bytes: int = 3 * 1024 * 1024  # the API server takes no larger request
+    large_bytes: int = 256 * 1024  # bodies above this, or of unknown size, are read `large_at_once` at a time
+    large_at_once: int = 8
+    finish_s: float = 10.0  # for requests in flight at shutdown
+
+
+class BoundedServer(web.Server):
+    """aiohttp's low-level server with a deadline on the first request's head and a bound on connections."""
+
+    def __init__(self, handler: Any, *, limits: Limits) -> None:
+        super().__init__(
+            handler,
+            auto_decompress=False,
+            keepalive_timeout=limits.idle_s,
+            lingering_time=1.0,
+            access_log=None,
+        )
+        self._limits = limits
+        self._waiting: dict[web.RequestHandler, asyncio.TimerHandle] = {}
+
+    def connection_made(self, handler: web.RequestHandler, transport: asyncio.Transport) -> None:
+        """A peer has finished its handshake."""
+        super().connection_made(handler, transport)
+        if len(self.connections) > self._limits.connections:
+            transport.abort()
+            return
+        loop = asyncio.get_running_loop()
+        self._waiting[handler] = loop.call_later(self._limits.head_s, self._give_up, handler, transport)
+
+    def connection_lost(self, handler: web.RequestHandler, exc: BaseException | None = None) -> None:
+        """A peer is gone."""
+        self.request_begun(handler)
+        super().connection_lost(handler, exc)
+
+    def request_begun(self, handler: web.RequestHandler) -> None:
+        """The head of a request is complete, so the peer is none of those who only hold connections."""
+        if (timer := self._waiting.pop(handler, None)) is not None:
+            timer.cancel()
+
+    def _give_up(self, handler: web.RequestHandler, transport: asyncio.Transport) -> None:
+        self._waiting.pop(handler, None)
+        transport.abort()
