@@ -9,6 +9,7 @@ Calls block for microseconds, or until the simulated hardware is done. What the 
 from __future__ import annotations
 
 import ctypes
+import functools
 import os
 from collections.abc import Sequence
 from pathlib import Path
@@ -247,6 +248,7 @@ def _place(slots: ctypes.Array[layout.Hold] | ctypes.Array[layout.Fault], value:
     raise SimGpuError(f"all {len(slots)} slots are taken; release or clear some")
 
 
+@functools.cache
 def _library() -> ctypes.CDLL:
     loaded = ctypes.CDLL(str(library()))
     loaded.nvmlErrorString.restype = ctypes.c_char_p
@@ -254,8 +256,9 @@ def _library() -> ctypes.CDLL:
     return loaded
 
 
-def _functions() -> list[str]:
+@functools.cache
+def _functions() -> tuple[str, ...]:
     names: list[str] = []
     while (name := _library().simgpu_function_name(len(names))) is not None:
         names.append(name.decode())
-    return names
+    return tuple(names)

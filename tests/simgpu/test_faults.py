@@ -1,0 +1,89 @@
+"""Injected faults: any call of any process can be made to fail or to block."""
+
+from __future__ import annotations
+
+import threading
+
+import pytest
+
+from simgpu import SimGpuError, SimNode, layout
+from tests.simgpu.conftest import Connect
+from tests.simgpu.nvml import ID_1G, INSUFFICIENT_RESOURCES, Nvml
+
+GPU_IS_LOST = 15
+NO_PERMISSION = 4
+
+
+def test_a_fault_hits_as_many_calls_as_it_says_and_they_have_no_effect(a100: SimNode, connect: Connect) -> None:
+    """N3: the driver says no, then yes; nothing was made meanwhile."""
+    nvml = connect(a100)
+    device = nvml.nvmlDeviceGetHandleByIndex(0)
+    a100.inject(function="nvmlDeviceCreateGpuInstance", code=INSUFFICIENT_RESOURCES, times=2)
+    for _ in range(2):
+        assert nvml.fails(INSUFFICIENT_RESOURCES, "nvmlDeviceCreateGpuInstance", device, ID_1G)
+    assert a100.gpus[0].instances == ()
+    nvml.nvmlDeviceCreateGpuInstance(device, ID_1G)
+    assert len(a100.gpus[0].instances) == 1
+
+
+def test_a_fault_of_one_gpu_spares_the_others(tmp_path_factory: pytest.TempPathFactory, connect: Connect) -> None:
+    """N5: one GPU is lost for every call, until the fault is cleared."""
+    node = SimNode.create(tmp_path_factory.mktemp("node"), gpus=["a100-80gb"] * 2)
+    nvml = connect(node)
+    lost, healthy = (nvml.nvmlDeviceGetHandleByIndex(index) for index in (0, 1))
+    node.inject(gpu=0, code=GPU_IS_LOST)
+    assert nvml.fails(GPU_IS_LOST, "nvmlDeviceGetMigMode", lost)
+    assert nvml.fails(GPU_IS_LOST, "nvmlDeviceGetName", lost)
+    assert nvml.nvmlDeviceGetMigMode(healthy) == [1, 1]
+    node.clear_faults()
+    assert nvml.nvmlDeviceGetMigMode(lost) == [1, 1]
+
+
+def test_a_driver_that_cannot_be_initialised_can_be_later(a100: SimNode) -> None:
+    """N4: no permission, then permission."""
+    a100.inject(function="nvmlInitWithFlags", code=NO_PERMISSION, times=1)
+    nvml = Nvml(a100.environment(), initialise=False)
+    try:
+        assert nvml.fails(NO_PERMISSION, "nvmlInit")
+        nvml.nvmlInit()
+        assert nvml.nvmlDeviceGetCount() == 1
+    finally:
+        nvml.close()
+
+
+def test_a_blocked_call_blocks_alone_and_goes_on_when_the_fault_is_cleared(a100: SimNode, connect: Connect) -> None:
+    """N7: a call hangs for minutes; other processes go on, and clearing the fault releases it."""
+    stuck, free = connect(a100), connect(a100)
+    for nvml in (stuck, free):
+        nvml.nvmlDeviceGetHandleByIndex(0)
+    a100.inject(function="nvmlDeviceGetMigMode", times=1, block_ms=300_000)
+    a100.reset_calls()
+    stuck.send("nvmlDeviceGetMigMode", {"handle": 0})
+    while not a100.calls().get("nvmlDeviceGetMigMode"):
+        pass
+    answered = threading.Event()
+    answers: list[object] = []
+
+    def wait() -> None:
+        answers.append(stuck.receive())
+        answered.set()
+
+    thread = threading.Thread(target=wait)
+    thread.start()
+    assert free.nvmlDeviceGetMigMode({"handle": 0}) == [1, 1]
+    assert not answered.wait(timeout=0.2)
+    a100.clear_faults()
+    thread.join()
+    assert answers == [[1, 1]]
+
+
+def test_a_fault_for_no_known_function_is_refused(a100: SimNode) -> None:
+    with pytest.raises(SimGpuError, match="no function 'nvmlDoWhatIMean'"):
+        a100.inject(function="nvmlDoWhatIMean", code=1)
+
+
+def test_the_table_of_faults_says_when_it_is_full(a100: SimNode) -> None:
+    for _ in range(layout.FAULTS):
+        a100.inject(function="nvmlShutdown", code=1)
+    with pytest.raises(SimGpuError, match="slots are taken"):
+        a100.inject(function="nvmlShutdown", code=1)

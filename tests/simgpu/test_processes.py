@@ -1,0 +1,72 @@
+"""Processes on a slice: listed while they live, and while they live the slice stays."""
+
+from __future__ import annotations
+
+import subprocess
+
+import pytest
+
+from simgpu import RefusedError, SimNode, UnknownGpuError
+from tests.simgpu.conftest import Connect
+from tests.simgpu.nvml import CI_1, ID_1G, IN_USE
+
+
+def test_a_held_slice_cannot_be_destroyed_until_its_process_ends(
+    a100: SimNode, connect: Connect, workload: subprocess.Popen[bytes]
+) -> None:
+    """N2: IN_USE while the process lives; its death alone frees the slice, before anyone waits for it."""
+    nvml = connect(a100)
+    device = nvml.nvmlDeviceGetHandleByIndex(0)
+    instance = nvml.create_at(device, ID_1G, 0, 1)
+    compute = nvml.nvmlGpuInstanceCreateComputeInstance(instance, CI_1)
+    mig = nvml.nvmlComputeInstanceGetInfo(compute)["device"]
+    a100.hold(nvml.nvmlDeviceGetUUID(mig), workload.pid)
+    assert nvml.fails(IN_USE, "nvmlComputeInstanceDestroy", compute)
+    assert nvml.fails(IN_USE, "nvmlGpuInstanceDestroy", instance)
+    with pytest.raises(RefusedError) as refusal:
+        a100.destroy(0, 11)
+    assert refusal.value.code == IN_USE
+    workload.kill()
+    while nvml.nvmlDeviceGetComputeRunningProcesses_v3(mig):  # a zombie by now, and that is dead enough
+        pass
+    nvml.nvmlComputeInstanceDestroy(compute)
+    nvml.nvmlGpuInstanceDestroy(instance)
+
+
+def test_processes_are_listed_by_gpu_and_by_slice(
+    a100: SimNode, connect: Connect, workload: subprocess.Popen[bytes]
+) -> None:
+    """The GPU lists all with the ids of their instance, a MIG device its own; memory in use follows."""
+    ids = [a100.create_foreign(0, "1g.10gb", start) for start in (0, 1)]
+    first, second = (gi.compute_instances[0].uuid for gi in a100.gpus[0].instances)
+    a100.hold(first, workload.pid, memory_mib=100)
+    nvml = connect(a100)
+    expected = {"pid": workload.pid, "usedGpuMemory": 100 << 20, "gpuInstanceId": ids[0], "computeInstanceId": 0}
+    assert nvml.nvmlDeviceGetComputeRunningProcesses_v3(nvml.nvmlDeviceGetHandleByIndex(0)) == [expected]
+    mine, other = (nvml.nvmlDeviceGetHandleByUUID(each) for each in (first, second))
+    assert nvml.nvmlDeviceGetComputeRunningProcesses_v3(mine) == [expected]
+    assert nvml.nvmlDeviceGetComputeRunningProcesses_v3(other) == []
+    assert nvml.nvmlDeviceGetGraphicsRunningProcesses_v3(mine) == []
+    assert nvml.nvmlDeviceGetMemoryInfo(mine)["used"] == 100 << 20
+    assert [gi.compute_instances[0].pids for gi in a100.gpus[0].instances] == [(workload.pid,), ()]
+    a100.release(workload.pid)
+    assert nvml.nvmlDeviceGetComputeRunningProcesses_v3(mine) == []
+
+
+def test_a_process_on_a_whole_gpu_has_no_instance(
+    a100: SimNode, connect: Connect, workload: subprocess.Popen[bytes]
+) -> None:
+    a100.hold(a100.gpus[0].uuid, workload.pid)
+    nvml = connect(a100)
+    (process,) = nvml.nvmlDeviceGetComputeRunningProcesses_v3(nvml.nvmlDeviceGetHandleByIndex(0))
+    assert (process["gpuInstanceId"], process["computeInstanceId"]) == (0xFFFFFFFF, 0xFFFFFFFF)
+    assert a100.gpus[0].pids == (workload.pid,)
+
+
+def test_only_a_living_process_can_hold_an_existing_device(a100: SimNode, workload: subprocess.Popen[bytes]) -> None:
+    with pytest.raises(UnknownGpuError):
+        a100.hold("MIG-00000000-0000-0000-0000-000000000000", workload.pid)
+    workload.kill()
+    workload.wait()
+    with pytest.raises(ProcessLookupError):
+        a100.hold(a100.gpus[0].uuid, workload.pid)
