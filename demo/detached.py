@@ -110,7 +110,7 @@ def serve(options: Options) -> int:
     own = identity(me) or ""
     _write(_Note(me, own))
     try:
-        with stacks.running(options.plans(), allocators=2, latencies=options.latencies, say=_say) as stack:
+        with stacks.running(options.plans(), allocators=2, say=_say) as stack:
             tools = str(stack.directory / "bin")
             _write(_Note(me, own, str(stack.cluster.kubeconfig), tools))
             _wait_for_ever()

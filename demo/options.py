@@ -16,7 +16,7 @@ class Options:
 
     def plans(self) -> list[NodePlan]:
         """The fleet."""
-        return fleet_plan(nodes=self.nodes, gpus=self.gpus, models=self.models)
+        return fleet_plan(nodes=self.nodes, gpus=self.gpus, models=self.models, latencies=self.latencies)
 
     def words(self) -> list[str]:
         """The same as command-line options."""

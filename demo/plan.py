@@ -14,13 +14,17 @@ class NodePlan:
     name: str
     gpus: tuple[str, ...]
     mig_enabled: tuple[bool, ...]
+    latencies: bool = False
+    """Whether the simulated hardware takes as long as real hardware."""
 
 
-def node_plan(name: str, *gpus: str, mig_enabled: bool = True) -> NodePlan:
+def node_plan(name: str, *gpus: str, mig_enabled: bool = True, latencies: bool = False) -> NodePlan:
     """A node whose GPUs all have MIG mode on, or off."""
-    return NodePlan(name, gpus, (mig_enabled,) * len(gpus))
+    return NodePlan(name, gpus, (mig_enabled,) * len(gpus), latencies)
 
 
-def fleet_plan(*, nodes: int, gpus: int, models: Sequence[str] = DEFAULT_MODELS) -> list[NodePlan]:
+def fleet_plan(*, nodes: int, gpus: int, models: Sequence[str] = DEFAULT_MODELS, latencies: bool) -> list[NodePlan]:
     """`nodes` nodes with `gpus` GPUs each, the models dealt out to the nodes in turn."""
-    return [node_plan(f"gpu-node-{n + 1}", *[models[n % len(models)]] * gpus) for n in range(nodes)]
+    return [
+        node_plan(f"gpu-node-{n + 1}", *[models[n % len(models)]] * gpus, latencies=latencies) for n in range(nodes)
+    ]

@@ -163,7 +163,7 @@ def show(options: Options, *, stay: bool) -> int:
     def say(text: str) -> None:
         console.print(f"[{time.monotonic() - began:5.1f} s] {text}", highlight=False, markup=False)
 
-    with stacks.running(options.plans(), allocators=2, latencies=options.latencies, say=say) as stack:
+    with stacks.running(options.plans(), allocators=2, say=say) as stack:
         say("ready; submitting Pods")
         ok = asyncio.run(_tell(stack, console=console, began=began, stay=stay))
     return 0 if ok else 1

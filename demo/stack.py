@@ -53,12 +53,10 @@ class StackNode:
 class Stack:
     """A running stack; `running` makes one and ends it."""
 
-    def __init__(self, cluster: Cluster, *, latencies: bool, say: Callable[[str], None]) -> None:
+    def __init__(self, cluster: Cluster) -> None:
         self.cluster = cluster
         self.nodes: dict[str, StackNode] = {}
         self.children: dict[str, Child] = {}
-        self._latencies = latencies
-        self._say = say
         self._supervisor = Supervisor(cluster.directory / NOTES)
         self._webhook_port: PortLease = lease_port()
 
@@ -91,7 +89,7 @@ class Stack:
                 self.directory / "gpus" / plan.name,
                 gpus=plan.gpus,
                 mig_enabled=plan.mig_enabled,
-                latencies=self._latencies,
+                latencies=plan.latencies,
                 identity=plan.name,
             )
             for plan in plans
@@ -107,6 +105,14 @@ class Stack:
     def take_back(self, *names: str) -> None:
         """What the admin does to undo it: remove the label."""
         self.cluster.kubectl("label", "nodes", *names, "nos.nebuly.com/gpu-partitioning-")
+
+    def remove_node(self, name: str) -> None:
+        """Take a node out of the cluster: its agent, its kubelet, its Node object."""
+        agent = self.children.pop(f"agent-{name}", None)
+        if agent is not None:
+            agent.stop()
+        self.nodes.pop(name).node.stop()
+        self.cluster.kubectl("delete", "node", name)
 
     def start_webhook(self) -> Child:
         """Start the webhook at the address that the chart was given."""
@@ -211,12 +217,11 @@ def running(
     *,
     directory: Path | None = None,
     allocators: int = 1,
-    latencies: bool = False,
     hand_over: bool = True,
     say: Callable[[str], None] = silent,
 ) -> Iterator[Stack]:
     """A stack with these nodes: started, ready, and ended with the block. `say` is told of each step."""
-    stack = start(plans, directory=directory, allocators=allocators, latencies=latencies, hand_over=hand_over, say=say)
+    stack = start(plans, directory=directory, allocators=allocators, hand_over=hand_over, say=say)
     try:
         yield stack
     finally:
@@ -229,13 +234,12 @@ def start(
     *,
     directory: Path | None = None,
     allocators: int = 1,
-    latencies: bool = False,
     hand_over: bool = True,
     say: Callable[[str], None] = silent,
 ) -> Stack:
     """As `running`, without the end."""
     say("starting a control plane (etcd, kube-apiserver, scheduler, controllers)")
-    stack = Stack(Cluster.start(directory), latencies=latencies, say=say)
+    stack = Stack(Cluster.start(directory))
     try:
         _bring_up(stack, plans, allocators=allocators, hand_over=hand_over, say=say)
     except BaseException:
