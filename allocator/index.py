@@ -36,6 +36,8 @@ class Index:
         self._specs: dict[str, Tracked] = {}
         self._broken: set[str] = set()
         self._geometries = ANYTHING
+        self.geometries_listed = False
+        """Whether the ConfigMap was looked for once."""
         self.pods: Shelf[Pod] = Shelf(self._pod_changed)
         self.nodes: Shelf[NodeFacts] = Shelf(self._node_changed)
         self.specs: Shelf[Stored | Broken] = Shelf(self._spec_changed)
@@ -43,7 +45,7 @@ class Index:
     @property
     def synced(self) -> bool:
         """Whether everything has been listed once; before, what is unknown is not absent."""
-        return self.pods.synced and self.nodes.synced and self.specs.synced
+        return self.pods.synced and self.nodes.synced and self.specs.synced and self.geometries_listed
 
     def view(self, epoch: int) -> View:
         """The cluster as it is known now; valid until the next event is taken in."""
