@@ -1,0 +1,136 @@
+"""`nos-mig nodeagent`: puts the agent together and runs it until told to stop.
+
+The health server is up before anything that can wait, so probes are answered while another agent holds the node's lock, while the
+driver is missing, and while a call to it hangs. Ready means that the driver, the kubelet and the API server answered.
+"""
+
+import argparse
+import asyncio
+import ctypes
+import functools
+import os
+import random
+import time
+from collections.abc import Sequence
+from datetime import UTC, datetime
+from importlib.metadata import version
+from pathlib import Path
+from typing import Final
+
+from kube.client import Api
+from kube.errors import ConfigError
+from nodeagent.agent import Agent, Outside
+from nodeagent.kubelet import Kubelet
+from nodeagent.ledger import Ledger
+from nodeagent.lock import node_lock
+from nodeagent.metrics import Metrics
+from nodeagent.nvml import NvmlDriver
+from nodeagent.nvml_calls import Nvml
+from nodeagent.state import NodeState
+from runtime import logs
+from runtime.args import CommonArgs, add_common_args
+from runtime.health import serve_health
+from runtime.metrics import new_registry
+from runtime.process import run as run_process
+from runtime.readyfile import write_ready_file
+
+COMPONENT: Final = "nos-mig-nodeagent"
+LIBRARY: Final = "libnvidia-ml.so.1"
+LIBRARY_FOLDERS: Final = ("usr/lib/x86_64-linux-gnu", "usr/lib/aarch64-linux-gnu", "usr/lib64", "usr/lib", "lib64")
+"""Where distributions and the GPU operator's driver container put the library, below the driver's root."""
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Declare the options."""
+    add_common_args(parser)
+    add = parser.add_argument
+    add("--node-name", required=True, help="this node, as Kubernetes names it")
+    add("--namespace", default="", help="the release's namespace")
+    add("--device-plugin-dir", type=Path, default=Path("/var/lib/kubelet/device-plugins"), metavar="DIR")
+    add(
+        "--pod-resources-socket",
+        type=Path,
+        default=Path("/var/lib/kubelet/pod-resources/kubelet.sock"),
+        metavar="SOCKET",
+    )
+    add("--state-dir", type=Path, default=Path("/var/lib/nos-mig"), metavar="DIR", help="kept over restarts")
+    add("--driver-root", type=Path, default=Path("/"), metavar="DIR", help="below which the NVIDIA driver lies")
+
+
+def run(args: argparse.Namespace) -> int:
+    """Run until told to stop; the exit status."""
+    logs.configure(log_format=args.log_format, level=args.log_level)
+    return run_process(lambda: _serve(args), user_errors=(ConfigError,))
+
+
+async def _serve(args: argparse.Namespace) -> None:
+    common = CommonArgs.of(args)
+    registry = new_registry(component="nodeagent", version=version("nos-mig"))
+    metrics = Metrics(registry)
+    agents: list[Agent] = []
+    waiting = asyncio.Event()
+
+    def unready() -> Sequence[str]:
+        if not agents:
+            return ["another agent runs on this node"] if waiting.is_set() else ["starting"]
+        return agents[0].unready()
+
+    def on_wait(waits: bool) -> None:  # noqa: FBT001  # the lock's one answer
+        if waits:
+            waiting.set()
+
+    async with (
+        serve_health(host=common.health_host, port=common.health_port, registry=registry, ready=unready) as url,
+        Api.connect(common.kubeconfig, user_agent=f"{COMPONENT}/{version('nos-mig')}") as api,
+    ):
+        write_ready_file(common.ready_file, health_url=url)
+        async with node_lock(args.state_dir, args.node_name, on_wait=on_wait):
+            agents.append(await _agent(args, api, metrics))
+            await agents[0].run()
+
+
+async def _agent(args: argparse.Namespace, api: Api, metrics: Metrics) -> Agent:
+    boot_id = boot_id_file().read_text(encoding="ascii").strip()
+    ledger = Ledger(args.state_dir / "ledger.json", boot_id=boot_id)
+    await ledger.open()
+    outside = Outside(
+        api=api,
+        driver=NvmlDriver(Nvml(metrics.nvml_call), find=functools.partial(load_library, args.driver_root)),
+        ledger=ledger,
+        clock=time.monotonic,
+        now=lambda: datetime.now(UTC),
+        jitter=random.random,
+        metrics=metrics,
+    )
+
+    def make_kubelet(agent: Agent) -> Kubelet:
+        return Kubelet(
+            node_name=args.node_name,
+            device_plugin_dir=args.device_plugin_dir,
+            pod_resources_socket=args.pod_resources_socket,
+            api=api,
+            clock=time.monotonic,
+            on_change=agent.kubelet_changed,
+            verify=agent.exists,
+        )
+
+    return Agent(outside, state=NodeState(args.node_name, boot_id), make_kubelet=make_kubelet)
+
+
+def boot_id_file() -> Path:
+    """Where the kernel says which boot this is; a simulated node says it elsewhere."""
+    return Path(os.environ.get("NOS_MIG_BOOT_ID_FILE", "/proc/sys/kernel/random/boot_id"))
+
+
+def load_library(root: Path) -> None:
+    """Load the driver's library from below another root, so that the loader finds it under its name from then on.
+
+    Where it is not there (yet) nothing happens, and the driver says later that it is missing.
+    """
+    if root == Path("/"):
+        return
+    for folder in LIBRARY_FOLDERS:
+        path = root / folder / LIBRARY
+        if path.exists():
+            ctypes.CDLL(str(path), mode=ctypes.RTLD_GLOBAL)
+            return

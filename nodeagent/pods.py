@@ -1,0 +1,49 @@
+"""The Pods of this node, as much of them as the agent needs: who they are, their devices by profile, whether they live.
+
+Pure reading of the API server's objects. Which slice a Pod has is not in them; `usage` finds that out.
+"""
+
+from collections import Counter
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, Final
+
+from mig.demand import asks_for_mig, needs_of
+from mig.profiles import Profile
+
+_FINISHED: Final = frozenset({"Succeeded", "Failed"})
+
+
+@dataclass(frozen=True, slots=True)
+class PodView:
+    """One Pod that is bound here. `needs` is the number of devices by profile, as the kubelet counts them."""
+
+    namespace: str
+    name: str
+    uid: str
+    needs: tuple[tuple[Profile, int], ...] = ()
+    finished: bool = False
+    terminating: bool = False
+
+    @property
+    def key(self) -> tuple[str, str]:
+        """Namespace and name: all that the kubelet's PodResources says of a Pod."""
+        return self.namespace, self.name
+
+    def need(self, profile: Profile) -> int:
+        """How many devices of this profile it holds while it lives."""
+        return dict(self.needs).get(profile, 0)
+
+
+def pod_from_json(obj: Mapping[str, Any]) -> PodView:
+    """Read a Pod of the API server. Raises `ValueError` where it asks for MIG in a way that nobody can read."""
+    metadata, spec = obj["metadata"], obj["spec"]
+    needs = Counter(need.profile for need in needs_of(spec)) if asks_for_mig(spec) else Counter[Profile]()
+    return PodView(
+        namespace=metadata["namespace"],
+        name=metadata["name"],
+        uid=metadata["uid"],
+        needs=tuple(sorted(needs.items())),
+        finished=(obj.get("status") or {}).get("phase") in _FINISHED,
+        terminating="deletionTimestamp" in metadata,
+    )

@@ -1,0 +1,123 @@
+"""Writes the agent's report into its MigSpec's status: at once for a new generation, and at each change.
+
+One patch a report, of the status alone, with a `test` of the object's uid: whoever deleted the MigSpec and made it anew
+gets no report on the old one. The agent is the only writer, so no resourceVersion is needed. Changes that come within some
+milliseconds go together; an unchanged report is not written. Failures are tried again with the newest report.
+"""
+
+import asyncio
+import logging
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any, Final
+
+from kube.backoff import Backoff
+from kube.client import Api
+from kube.errors import ApiError, Conflict, Invalid, NotFound
+from kube.resource import Resource
+from mig.migspec import Status
+from mig.migspec_json import status_to_json
+from mig.names import GROUP, PLURAL, VERSION
+from nodeagent.pulse import Pulse
+
+log = logging.getLogger(__name__)
+
+MIGSPECS: Final = Resource(GROUP, VERSION, PLURAL, namespaced=False)
+
+COALESCE_S: Final = 0.01
+WRITE_S: Final = 5.0
+FIRST_RETRY_S: Final = 0.25
+LAST_RETRY_S: Final = 10.0
+
+
+@dataclass(frozen=True, slots=True)
+class Report:
+    """A status, and the very MigSpec that it is for."""
+
+    name: str
+    uid: str
+    status: Status
+
+
+class Publisher:
+    """The one writer. `make` gives the report as of now, None where there is nothing to say or nobody to say it to."""
+
+    def __init__(
+        self, api: Api, *, make: Callable[[], Report | None], changed: Pulse, jitter: Callable[[], float]
+    ) -> None:
+        self._api = api
+        self._make = make
+        self._changed = changed
+        self._backoff = Backoff(first_s=FIRST_RETRY_S, cap_s=LAST_RETRY_S, jitter=jitter)
+        self._written: tuple[str, dict[str, Any]] | None = None
+        self._written_pulse = Pulse()
+        self._generation = -1
+        self.trouble = ""
+        """Why the last report could not be written; empty when it was."""
+
+    async def run(self) -> None:
+        """Eternal."""
+        while True:
+            seen = self._changed.count
+            report = self._make()
+            if report is None or self._known(report):
+                self._written_pulse.fire()
+                await self._changed.beyond(seen)
+                await self._gather(report)
+                continue
+            pause = await self._write(report)
+            if pause:
+                await asyncio.sleep(pause)
+
+    async def written(self, *, within_s: float) -> bool:
+        """Wait until what is to be said now has been written; False if it was not within the time."""
+        try:
+            async with asyncio.timeout(within_s):
+                while True:
+                    seen = self._written_pulse.count
+                    report = self._make()
+                    if report is not None and self._known(report):
+                        return True
+                    self._changed.fire()
+                    await self._written_pulse.beyond(seen)
+        except TimeoutError:
+            return False
+
+    def _known(self, report: Report) -> bool:
+        return self._written == (report.uid, status_to_json(report.status))
+
+    async def _gather(self, before: Report | None) -> None:
+        """Let changes that come together be written together, but a new generation at once."""
+        report = self._make()
+        new = report is not None and (before is None or report.status.observed_generation != self._generation)
+        if not new:
+            await asyncio.sleep(COALESCE_S)
+
+    async def _write(self, report: Report) -> float:
+        """Write it; how long to pause before the next try, 0 after success."""
+        body = status_to_json(report.status)
+        operations: list[dict[str, Any]] = [
+            {"op": "test", "path": "/metadata/uid", "value": report.uid},
+            {"op": "add", "path": "/status", "value": body},
+        ]
+        try:
+            await self._api.json_patch(MIGSPECS, report.name, operations, subresource="status", timeout_s=WRITE_S)
+        except (Conflict, NotFound) as error:
+            log.info("the MigSpec is another one by now: %s", error)
+            return self._backoff.failed()
+        except Invalid as error:
+            self._failed(f"the API server refuses our report: {error}; are agent and CRD of one version?")
+            return LAST_RETRY_S
+        except ApiError as error:
+            self._failed(f"our report cannot be written: {error}")
+            return self._backoff.failed(at_least_s=error.retry_after_s or 0.0)
+        self._backoff.succeeded()
+        self._written = (report.uid, body)
+        self._generation = report.status.observed_generation
+        self.trouble = ""
+        return 0.0
+
+    def _failed(self, trouble: str) -> None:
+        if trouble != self.trouble:
+            log.warning("%s", trouble)
+        self.trouble = trouble

@@ -1,0 +1,107 @@
+"""Gathers what the report is made of: from the node's state, the kubelet's half and the ledger, into `report.Facts`.
+
+Before every GPU was read once there is no report of ours: the last one stays, and only its health changes, since what is not
+known yet must not look empty.
+"""
+
+from collections.abc import Iterator
+from datetime import UTC, datetime
+
+from mig.migspec import MigMode, MigSpec
+from mig.occupancy import Placed
+from nodeagent.departures import BLOCKED_AFTER_TRIES
+from nodeagent.kubelet import Kubelet
+from nodeagent.plan import View, blocked_for_good
+from nodeagent.publisher import Report
+from nodeagent.report import Facts, GpuFacts, Trouble, status_of, unhealthy
+from nodeagent.state import GpuRecord, NodeState
+from nodeagent.values import Gpu
+
+
+def report_of(state: NodeState, *, kubelet: Kubelet, ledger_trouble: str, now: datetime) -> Report | None:
+    """The report as of now; None without a MigSpec, or while there is nothing that could be said."""
+    migspec = state.migspec
+    if migspec is None:
+        return None
+    time = now.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+    if not state.hardware_known:
+        if state.driver_trouble is None or migspec.status is None:
+            return None
+        status = unhealthy(migspec.status, state.driver_trouble, now=time)
+    else:
+        facts = _facts(state, migspec, kubelet=kubelet, ledger_trouble=ledger_trouble)
+        status = status_of(facts, before=state.conditions, now=time)
+    state.conditions = status.conditions
+    return Report(migspec.name, migspec.uid, status)
+
+
+def _facts(state: NodeState, migspec: MigSpec, *, kubelet: Kubelet, ledger_trouble: str) -> Facts:
+    return Facts(
+        spec=migspec.spec,
+        generation=migspec.generation,
+        boot_id=state.boot_id,
+        driver_version=state.driver.version if state.driver else "",
+        gpus=tuple(
+            _gpu(state, record, record.gpu, kubelet) for record in state.gpus.values() if record.gpu is not None
+        ),
+        troubles=tuple(_troubles(state, migspec, kubelet)),
+        warning=f"the state folder cannot be used: {ledger_trouble}" if ledger_trouble else "",
+    )
+
+
+def _gpu(state: NodeState, record: GpuRecord, gpu: Gpu, kubelet: Kubelet) -> GpuFacts:
+    known = state.looked and record.processes_known
+    failed = {placed: failure.message for placed, failure in record.failed.items()}
+    return GpuFacts(
+        gpu=gpu,
+        instances=record.instances,
+        owned=record.owned,
+        ready=frozenset(
+            item.gi
+            for item in record.ours()
+            if known and item.uuid and item.uuid not in record.leaving and kubelet.ready(item.uuid, item.placed.profile)
+        ),
+        uses={item.gi: use for item in record.ours() if (use := state.use(item.uuid)) is not None},
+        blocked={gi: failure.message for gi, failure in record.blocked.items() if failure.tries >= BLOCKED_AFTER_TRIES},
+        failed={**_hopeless(state, record, gpu), **failed},
+        waiting=record.waiting,
+        trouble=state.driver_trouble or record.trouble or _invalid(record, gpu),
+    )
+
+
+def _hopeless(state: NodeState, record: GpuRecord, gpu: Gpu) -> dict[Placed, str]:
+    """Wanted slices that no waiting of ours brings about: MIG is off, or what is not ours is in the way."""
+    wanted = state.wanted(gpu.uuid) or ()
+    if gpu.mig_mode is not MigMode.ENABLED:
+        text = f"MIG mode is {gpu.mig_mode.value}; turn it on with nvidia-smi -i {gpu.index} -mig 1"
+        return dict.fromkeys(wanted, text)
+    view = View(gpu.shape, wanted, record.instances, record.owned)
+    return {placed: why for placed, why in record.waiting.items() if blocked_for_good(placed, view)}
+
+
+def _invalid(record: GpuRecord, gpu: Gpu) -> Trouble | None:
+    if not record.fault:
+        return None
+    text = f"GPU {gpu.index} ({gpu.uuid}): the spec cannot exist there: {record.fault}; nothing is changed on it"
+    return Trouble("InvalidSpec", text)
+
+
+def _troubles(state: NodeState, migspec: MigSpec, kubelet: Kubelet) -> Iterator[Trouble]:
+    """What concerns the whole node, the most serious first."""
+    if state.driver_trouble:
+        yield state.driver_trouble
+    status = kubelet.status
+    if not status.reachable:
+        text = "; ".join(status.troubles) or "the kubelet has not answered yet"
+        yield Trouble("KubeletUnavailable", text)
+    if state.spec_trouble:
+        yield state.spec_trouble
+    for record in state.gpus.values():
+        if record.gpu is None and record.trouble:
+            yield record.trouble
+    here = {record.gpu.uuid for record in state.gpus.values() if record.gpu is not None}
+    for gpu in migspec.spec.gpus:
+        if gpu.uuid not in here and gpu.slices:
+            yield Trouble("GpuUnavailable", f"the spec names GPU {gpu.uuid}, which this node does not have (any more)")
+    if status.reachable and status.troubles:
+        yield Trouble("KubeletTrouble", "; ".join(status.troubles))

@@ -1,0 +1,119 @@
+"""What the agent knows at this moment: the one mutable record, read and written on the event loop alone.
+
+It holds values and answers simple questions about them; whoever decides takes frozen values out of it (`plan.View`,
+`usage.Sight`, `report.Facts`), and whoever learns something writes it in here and fires `changed`.
+"""
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+
+from mig.migspec import Claim, Condition, MigSpec
+from mig.occupancy import Placed
+from mig.profiles import Profile
+from nodeagent.leaving import Stage
+from nodeagent.pods import PodView
+from nodeagent.pulse import Pulse
+from nodeagent.report import Trouble
+from nodeagent.usage import Memory, Offered, Use
+from nodeagent.values import DriverFacts, Gpu, Instance
+
+
+@dataclass(frozen=True, slots=True)
+class Failure:
+    """Something that did not work, how often in a row, since when, and when to try again (the agent's clock, seconds)."""
+
+    message: str
+    tries: int
+    since: float
+    retry_at: float
+
+
+@dataclass(frozen=True, slots=True)
+class Departure:
+    """One slice on its way out: how far it has come, and since when."""
+
+    stage: Stage
+    since: float
+
+
+@dataclass(slots=True)
+class GpuRecord:
+    """One GPU. `gpu` is None until it was read for the first time; afterwards everything is as last known."""
+
+    index: int
+    gpu: Gpu | None = None
+    instances: tuple[Instance, ...] = ()
+    owned: frozenset[int] = frozenset()
+    trouble: Trouble | None = None
+    fault: str = ""
+    waiting: Mapping[Placed, str] = field(default_factory=dict)
+    failed: dict[Placed, Failure] = field(default_factory=dict)
+    blocked: dict[int, Failure] = field(default_factory=dict)
+    leaving: dict[str, Departure] = field(default_factory=dict)
+    processes_known: bool = False
+    """Whether the driver's process list was read since we started, so that silence means something."""
+
+    def ours(self) -> Iterator[Instance]:
+        """The instances that are ours."""
+        return (item for item in self.instances if item.gi in self.owned)
+
+    def devices(self) -> frozenset[str]:
+        """The UUIDs of our slices that exist."""
+        return frozenset(item.uuid for item in self.ours() if item.uuid)
+
+
+@dataclass(slots=True)
+class NodeState:
+    """The whole node. `looked` is whether PodResources was read since we started, with the Pods known."""
+
+    node_name: str
+    boot_id: str
+    driver: DriverFacts | None = None
+    driver_trouble: Trouble | None = None
+    gpus: dict[int, GpuRecord] = field(default_factory=dict)
+    migspec: MigSpec | None = None
+    spec_trouble: Trouble | None = None
+    pods: dict[str, PodView] = field(default_factory=dict)
+    inherited: frozenset[str] | None = None
+    """The uids of the Pods that were here when we started; None until they were listed."""
+    memory: Memory = field(default_factory=Memory)
+    unserved: frozenset[Profile] = frozenset()
+    looked: bool = False
+    conditions: tuple[Condition, ...] = ()
+    changed: Pulse = field(default_factory=Pulse)
+
+    @property
+    def hardware_known(self) -> bool:
+        """Whether every GPU that the driver counts was read once, so that a report does not leave one out."""
+        return self.driver is not None and all(
+            (record := self.gpus.get(index)) is not None and (record.gpu is not None or record.trouble is not None)
+            for index in range(self.driver.gpu_count)
+        )
+
+    def wanted(self, uuid: str) -> tuple[Placed, ...] | None:
+        """The slices that the spec wants on a GPU; None where it does not name that GPU, so that nothing is to be done."""
+        named = self.migspec.spec.gpu(uuid) if self.migspec else None
+        return tuple(item.placed for item in named.slices) if named else None
+
+    def use(self, device_id: str) -> Use | None:
+        """Who uses one of our slices."""
+        return self.memory.uses.get(device_id) if device_id else None
+
+    def offered(self) -> tuple[Offered, ...]:
+        """Our slices that exist, with their claims, for `usage.judge`."""
+        claims = self._claims()
+        return tuple(
+            Offered(item.uuid, item.placed.profile, claims.get((item.gpu, item.placed)))
+            for record in self.gpus.values()
+            for item in record.ours()
+            if item.uuid
+        )
+
+    def exists(self, device_id: str) -> bool:
+        """Whether one of our slices has this UUID."""
+        return any(device_id in record.devices() for record in self.gpus.values())
+
+    def _claims(self) -> dict[tuple[str, Placed], Claim]:
+        if self.migspec is None:
+            return {}
+        return {(gpu.uuid, item.placed): claim for gpu, item, claim in self.migspec.spec.claims()}
