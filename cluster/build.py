@@ -94,13 +94,17 @@ def _build(binary: Path, *, cache: Path, environ: Mapping[str, str], report: Cal
     log = binary.with_name("build.log")
     log.write_text("", encoding="utf-8")
     modules = sum("/go.mod " not in line for line in (SOURCES / "go.sum").read_text("utf-8").splitlines())
-    fetching = Tally(lambda line: line.startswith("go: downloading"), unit="modules fetched", total=modules)
+    fetching = Tally(
+        lambda line: line.startswith("go: downloading"),
+        unit="modules fetched",
+        total=modules,
+        is_data=lambda line: " " not in line,  # a package's path; messages have blanks
+    )
     run_visibly(
         [str(go), "list", "-deps", *FLAGS[:2], "."],
         what="fetching Go modules", tally=fetching, log=log, cwd=SOURCES, env=env, report=report,
     )  # fmt: skip
-    packages = sum(not line.startswith("go: ") for line in fetching.lines)
-    compiling = Tally(lambda line: not line.startswith("go: "), unit="packages compiled", total=packages)
+    compiling = Tally(lambda line: " " not in line, unit="packages compiled", total=fetching.data_lines)
     with tempfile.TemporaryDirectory(dir=binary.parent) as aside:
         built = Path(aside) / "kube"
         run_visibly(

@@ -10,7 +10,6 @@ in those folders stays visible to it. Nothing outside sees any of this.
 """
 
 import ctypes
-import errno
 import json
 import os
 import signal
@@ -18,10 +17,8 @@ import sys
 from pathlib import Path
 from typing import Any, Final
 
-FORBIDDEN: Final = 125
-"""Exit status: the kernel refuses the namespaces."""
 NOT_STARTED: Final = 126
-"""Exit status: anything else that kept the program from starting."""
+"""Exit status: something kept the program from starting, and standard error says what."""
 
 PR_SET_PDEATHSIG: Final = 1
 CLONE_NEWNS, CLONE_NEWUSER = 0x00020000, 0x10000000
@@ -98,6 +95,12 @@ def isolate(plan: dict[str, str]) -> None:
             mount(str(pretended), setting, flags=MS_BIND)
 
 
+def original_environment() -> dict[bytes, bytes]:
+    """Return the environment as it was given to us: the interpreter adds to its own."""
+    entries = Path("/proc/self/environ").read_bytes().split(b"\0")
+    return dict(entry.split(b"=", 1) for entry in entries if b"=" in entry)
+
+
 def launch(order: dict[str, Any]) -> None:
     """Do as ordered; returns only by an exception."""
     if order["isolation"] is not None:
@@ -107,7 +110,10 @@ def launch(order: dict[str, Any]) -> None:
     if os.getppid() != order["parent"]:  # it died before the line above
         os.kill(os.getpid(), signal.SIGKILL)
     argv: list[str] = order["argv"]
-    os.execvp(argv[0], argv)  # noqa: S606 - no shell is the point
+    try:
+        os.execvpe(argv[0], argv, original_environment())  # noqa: S606 - no shell is the point
+    except OSError as error:
+        raise OSError(error.errno, f"cannot run {argv[0]}: {error.strerror}") from error
 
 
 def main() -> None:
@@ -116,8 +122,7 @@ def main() -> None:
         launch(json.loads(sys.argv[1]))
     except OSError as error:
         sys.stderr.write(f"launch: {error}\n")
-        forbidden = error.errno in {errno.EPERM, errno.EACCES, errno.ENOSPC, errno.EUSERS, errno.ENOSYS, errno.EINVAL}
-        sys.exit(FORBIDDEN if forbidden and "exec" not in str(error) else NOT_STARTED)
+        sys.exit(NOT_STARTED)
 
 
 if __name__ == "__main__":

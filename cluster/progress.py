@@ -24,19 +24,29 @@ def say(line: str) -> None:
 
 
 class Tally:
-    """How many of a program's output lines count as a step, out of how many."""
+    """How many of a program's output lines count as a step, out of how many; what else is data, and how much of it."""
 
-    def __init__(self, is_step: Callable[[str], bool], *, unit: str, total: int | None = None) -> None:
-        self.lines: list[str] = []
+    def __init__(
+        self,
+        is_step: Callable[[str], bool],
+        *,
+        unit: str,
+        total: int | None = None,
+        is_data: Callable[[str], bool] = lambda _: False,
+    ) -> None:
+        self.data_lines = 0
         self._is_step = is_step
+        self._is_data = is_data
         self._unit = unit
         self._total = total
         self._steps = 0
 
-    def add(self, line: str) -> None:
-        """Take one line of output."""
-        self.lines.append(line)
+    def add(self, line: str) -> bool:
+        """Take one line of output; returns whether it belongs into the log, as all but data does."""
         self._steps += self._is_step(line)
+        is_data = self._is_data(line)
+        self.data_lines += is_data
+        return not is_data
 
     def __str__(self) -> str:
         total = "" if self._total is None else f" of at most {self._total}"
@@ -79,9 +89,9 @@ def run_visibly(
 
 def _follow(stream: IO[str], log: IO[str], tally: Tally) -> None:
     for line in stream:
-        log.write(line)
-        log.flush()
-        tally.add(line.rstrip("\n"))
+        if tally.add(line.rstrip("\n")):
+            log.write(line)
+            log.flush()
 
 
 def _clock(seconds: float) -> str:

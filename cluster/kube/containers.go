@@ -5,6 +5,9 @@ package main
 
 import (
 	"context"
+	"fmt"
+	"os"
+	"path/filepath"
 	"time"
 
 	"google.golang.org/grpc/codes"
@@ -23,6 +26,7 @@ type container struct {
 	config    *runtimeapi.ContainerConfig
 	program   program
 	record    record
+	logPath   string // empty: the kubelet wants no log
 	createdAt time.Time
 	startedAt time.Time // zero: created only
 	stop      *ending   // set by a stop: it ends then at the latest
@@ -87,6 +91,9 @@ func (r *pretendRuntime) CreateContainer(_ context.Context, request *runtimeapi.
 	c := &container{id: newID(), sandbox: s.id, config: request.Config, createdAt: time.Now()}
 	c.program = parseProgram(append(append([]string{}, c.config.Command...), c.config.Args...))
 	c.record = newRecord(c, s.config.Metadata)
+	if s.config.LogDirectory != "" && c.config.LogPath != "" {
+		c.logPath = filepath.Join(s.config.LogDirectory, c.config.LogPath)
+	}
 	if err := c.record.write(r.records); err != nil {
 		return nil, status.Errorf(codes.Internal, "cannot write the container's record: %v", err)
 	}
@@ -105,7 +112,27 @@ func (r *pretendRuntime) StartContainer(_ context.Context, request *runtimeapi.S
 		return nil, status.Errorf(codes.FailedPrecondition, "container %q was started before", c.id)
 	}
 	c.startedAt = time.Now()
+	if err := c.writeLog(); err != nil {
+		return nil, status.Errorf(codes.Internal, "cannot write the container's log: %v", err)
+	}
 	return &runtimeapi.StartContainerResponse{}, nil
+}
+
+// writeLog says, in the CRI's log format, what there is instead of output.
+func (c *container) writeLog() error {
+	if c.logPath == "" {
+		return nil
+	}
+	if err := os.MkdirAll(filepath.Dir(c.logPath), 0o700); err != nil {
+		return err
+	}
+	line := fmt.Sprintf("%s stdout F this container only pretends to run %q\n",
+		c.startedAt.Format(time.RFC3339Nano), append(append([]string{}, c.config.Command...), c.config.Args...))
+	return os.WriteFile(c.logPath, []byte(line), 0o600)
+}
+
+func (r *pretendRuntime) ReopenContainerLog(context.Context, *runtimeapi.ReopenContainerLogRequest) (*runtimeapi.ReopenContainerLogResponse, error) {
+	return &runtimeapi.ReopenContainerLogResponse{}, nil
 }
 
 // StopContainer returns when the container has ended: at once, since SIGTERM ends everything here, or, for a
@@ -181,7 +208,7 @@ func (r *pretendRuntime) ContainerStatus(_ context.Context, request *runtimeapi.
 	result := &runtimeapi.ContainerStatus{
 		Id: c.id, Metadata: c.config.Metadata, State: c.state(now), CreatedAt: c.createdAt.UnixNano(),
 		Image: c.config.Image, ImageRef: c.config.Image.Image, ImageId: c.config.Image.Image,
-		Labels: c.config.Labels, Annotations: c.config.Annotations, Mounts: c.config.Mounts,
+		Labels: c.config.Labels, Annotations: c.config.Annotations, Mounts: c.config.Mounts, LogPath: c.logPath,
 	}
 	if !c.startedAt.IsZero() {
 		result.StartedAt = c.startedAt.UnixNano()
