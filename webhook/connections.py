@@ -5,6 +5,8 @@ not taken. After its first request a connection may idle for `Limits.idle_s`, lo
 """
 
 import asyncio
+import contextlib
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
@@ -39,6 +41,8 @@ class BoundedServer(web.Server):
         )
         self._limits = limits
         self._waiting: dict[web.RequestHandler, asyncio.TimerHandle] = {}
+        self._in_flight = 0
+        self._quiet = asyncio.Event()
 
     def connection_made(self, handler: web.RequestHandler, transport: asyncio.Transport) -> None:
         """A peer has finished its handshake."""
@@ -51,14 +55,36 @@ class BoundedServer(web.Server):
 
     def connection_lost(self, handler: web.RequestHandler, exc: BaseException | None = None) -> None:
         """A peer is gone."""
-        self.request_begun(handler)
+        self._waits_no_more(handler)
         super().connection_lost(handler, exc)
 
-    def request_begun(self, handler: web.RequestHandler) -> None:
-        """The head of a request is complete, so the peer is none of those who only hold connections."""
+    @contextlib.contextmanager
+    def busy(self, handler: web.RequestHandler) -> Iterator[None]:
+        """Mark a request as under way while the block runs: its head is complete, so its peer does not merely hold on."""
+        self._in_flight += 1
+        self._waits_no_more(handler)
+        try:
+            yield
+        finally:
+            self._in_flight -= 1
+            self._note()
+
+    async def quiet(self) -> None:
+        """Wait until no request is under way and no fresh connection has its first request still to send."""
+        self._note()
+        await self._quiet.wait()
+
+    def _waits_no_more(self, handler: web.RequestHandler) -> None:
         if (timer := self._waiting.pop(handler, None)) is not None:
             timer.cancel()
+        self._note()
 
     def _give_up(self, handler: web.RequestHandler, transport: asyncio.Transport) -> None:
-        self._waiting.pop(handler, None)
+        self._waits_no_more(handler)
         transport.abort()
+
+    def _note(self) -> None:
+        if self._in_flight or self._waiting:
+            self._quiet.clear()
+        else:
+            self._quiet.set()

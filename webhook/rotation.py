@@ -149,7 +149,8 @@ class Rotation:
     async def _step(self) -> bool:
         """Bring everything one step on; whether nothing is left to do before the next change or tick."""
         done = await self._bring_forward()
-        self._say("certificate", self._served.trouble())
+        if self._served.leaf is not None:
+            self._say("certificate", self._served.trouble())
         return done
 
     async def _bring_forward(self) -> bool:

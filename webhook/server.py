@@ -66,14 +66,22 @@ class ReviewServer:
             self.draining = True
             try:
                 await asyncio.sleep(drain_s)
+                listener.close()
+                await self._finish(self._server)
             finally:
                 listener.close()
                 await runner.cleanup()
 
+    async def _finish(self, server: BoundedServer) -> None:
+        """Wait for what is under way: aiohttp's own clean-up would throw the rest of a half-sent body away."""
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(self._limits.finish_s):
+                await server.quiet()
+
     async def _handle(self, request: web.BaseRequest) -> web.Response:
         assert self._server is not None
-        self._server.request_begun(request.protocol)
-        response = await self._answer(request)
+        with self._server.busy(request.protocol):
+            response = await self._answer(request)
         if self.draining:
             response.force_close()
         return response

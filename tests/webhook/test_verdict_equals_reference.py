@@ -50,23 +50,29 @@ SOUND_AMOUNTS = st.dictionaries(
 )
 ENV = st.lists(st.fixed_dictionaries({"name": st.sampled_from(["PATH", "NVIDIA_VISIBLE_DEVICES"])}), max_size=1)
 NAMES = st.sampled_from(["a", "b", "c", "main", "log", "load"])
-CONTAINERS = st.fixed_dictionaries(
+ODD_CONTAINERS = st.fixed_dictionaries(
     {"name": NAMES},
     optional={
         "resources": st.fixed_dictionaries(
             {}, optional={"limits": SOUND_AMOUNTS | AMOUNTS, "requests": SOUND_AMOUNTS | AMOUNTS}
-        )
-        | st.fixed_dictionaries({"limits": SOUND_AMOUNTS}),
+        ),
         "env": ENV,
         "restartPolicy": st.just("Always"),
     },
+)
+ONE_DEVICE = RESOURCES.map(lambda resource: {"limits": {resource: "1"}})
+SOUND_CONTAINERS = st.fixed_dictionaries(
+    {"name": NAMES}, optional={"resources": ONE_DEVICE, "restartPolicy": st.just("Always")}
+)
+CONTAINERS = st.lists(SOUND_CONTAINERS, max_size=3, unique_by=lambda one: str(one["name"])) | st.lists(
+    ODD_CONTAINERS, max_size=3
 )
 ANNOTATIONS = st.dictionaries(
     st.sampled_from(["a/b", "~", REQUEST_ANNOTATION, ALLOCATION_ANNOTATION, "kubernetes.io/config.mirror"]),
     st.text(max_size=3),
     max_size=2,
 )
-PODS = st.fixed_dictionaries(
+ODD_PODS = st.fixed_dictionaries(
     {},
     optional={
         "metadata": st.none()
@@ -79,9 +85,9 @@ PODS = st.fixed_dictionaries(
             },
         ),
         "spec": st.fixed_dictionaries(
-            {"containers": st.lists(CONTAINERS, max_size=3)},
+            {"containers": CONTAINERS},
             optional={
-                "initContainers": st.none() | st.lists(CONTAINERS, max_size=2),
+                "initContainers": st.none() | CONTAINERS,
                 "schedulingGates": st.none()
                 | st.lists(st.sampled_from([{"name": GATE}, {"name": "other"}]), max_size=2),
                 "nodeName": st.sampled_from(["", "n"]),
@@ -89,6 +95,26 @@ PODS = st.fixed_dictionaries(
         ),
     },
 )
+PROFILES = st.sampled_from(
+    [ONE, TWO, "nvidia.com/mig-1g.10gb.me", "nvidia.com/mig-2g.24gb-me", "nvidia.com/mig-1g.24gb.me.all"]
+)
+ASKING = st.fixed_dictionaries(
+    {"name": NAMES, "resources": PROFILES.map(lambda resource: {"limits": {resource: "1"}})},
+    optional={"restartPolicy": st.just("Always")},
+)
+SOUND_PODS = st.fixed_dictionaries(
+    {
+        "metadata": st.fixed_dictionaries(
+            {}, optional={"annotations": st.dictionaries(st.text(), st.text(), max_size=2)}
+        ),
+        "spec": st.lists(ASKING, min_size=1, max_size=4, unique_by=lambda one: str(one["name"])).flatmap(
+            lambda found: st.integers(0, len(found)).map(
+                lambda cut: {"initContainers": found[:cut], "containers": found[cut:]}
+            )
+        ),
+    }
+)
+PODS = SOUND_PODS | ODD_PODS
 
 
 def replaced(document: Any, path: list[int], value: Any) -> Any:
