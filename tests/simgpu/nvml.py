@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import select
 import subprocess
 import sys
 from collections.abc import Callable
@@ -64,6 +65,11 @@ class Nvml:
         if "error" in answer:
             raise NvmlError(answer["error"])
         return answer["result"]
+
+    def answered(self) -> bool:
+        """Return whether an answer waits for `receive`."""
+        assert self.process.stdout is not None
+        return bool(select.select([self.process.stdout], [], [], 0)[0])
 
     def fails(self, code: int, name: str, *args: Any, **named: Any) -> bool:
         """Return whether the call raises exactly this code."""

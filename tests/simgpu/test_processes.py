@@ -63,6 +63,38 @@ def test_a_process_on_a_whole_gpu_has_no_instance(
     assert a100.gpus[0].pids == (workload.pid,)
 
 
+def test_an_instance_in_use_loses_none_of_its_parts(
+    a100: SimNode, connect: Connect, workload: subprocess.Popen[bytes]
+) -> None:
+    """An administrator who destroys a divided instance, one part of which is in use, changes nothing."""
+    gi = a100.create_foreign(0, "3g.40gb", 0, with_ci=False)
+    nvml = connect(a100)
+    instance = nvml.nvmlDeviceGetGpuInstanceById(nvml.nvmlDeviceGetHandleByIndex(0), gi)
+    for _ in range(2):
+        nvml.nvmlGpuInstanceCreateComputeInstance(instance, CI_1)
+    before = a100.gpus[0].instances[0].compute_instances
+    a100.hold(before[1].uuid, workload.pid)
+    with pytest.raises(RefusedError):
+        a100.destroy(0, gi)
+    a100.release(workload.pid)
+    assert a100.gpus[0].instances[0].compute_instances == before
+    a100.destroy(0, gi)
+
+
+def test_a_later_process_with_the_same_pid_is_not_the_holder(
+    a100: SimNode, connect: Connect, workload: subprocess.Popen[bytes]
+) -> None:
+    """Pids are used again: who holds a slice is told by pid and start time."""
+    gi = a100.create_foreign(0, "1g.10gb", 0)
+    (compute,) = a100.gpus[0].instances[0].compute_instances
+    a100.hold(compute.uuid, workload.pid)
+    a100._file.state.gpus[0].holds[0].started -= 1  # as if the pid had belonged to an earlier process
+    nvml = connect(a100)
+    assert nvml.nvmlDeviceGetComputeRunningProcesses_v3(nvml.nvmlDeviceGetHandleByIndex(0)) == []
+    assert [each.compute_instances[0].pids for each in a100.gpus[0].instances] == [()]
+    a100.destroy(0, gi)
+
+
 def test_only_a_living_process_can_hold_an_existing_device(a100: SimNode, workload: subprocess.Popen[bytes]) -> None:
     with pytest.raises(UnknownGpuError):
         a100.hold("MIG-00000000-0000-0000-0000-000000000000", workload.pid)

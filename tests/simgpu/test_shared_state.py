@@ -7,7 +7,10 @@ import time
 from itertools import pairwise
 from pathlib import Path
 
+import pytest
+
 from simgpu import SimNode
+from simgpu.state import StateFile
 from tests.simgpu.conftest import Connect
 from tests.simgpu.nvml import CI_1, CI_2, CI_3, ID_1G, ID_2G, ID_3G, INSUFFICIENT_RESOURCES, Nvml, NvmlError
 
@@ -73,6 +76,27 @@ def test_a_process_killed_in_mid_change_leaves_a_whole_state(a100: SimNode, conn
                     survivor.nvmlComputeInstanceDestroy(compute)
                 survivor.nvmlGpuInstanceDestroy(instance)
         assert a100.gpus[0].instances == ()
+
+
+@pytest.mark.parametrize(
+    ("call", "arguments"),
+    [("nvmlDeviceGetMigMode", ()), ("create_at", (ID_1G, 0, 1)), ("nvmlDeviceSetMigMode", (1,))],
+)
+def test_nobody_reads_or_changes_a_gpu_while_another_has_it(
+    call: str, arguments: tuple[int, ...], a100: SimNode, connect: Connect
+) -> None:
+    """Whoever holds the GPU's lock, from whatever process and language, is alone with it."""
+    nvml = connect(a100)
+    device = nvml.nvmlDeviceGetHandleByIndex(0)
+    a100.reset_calls()
+    with StateFile(a100.directory).locked(0):
+        nvml.send(call, device, *arguments)
+        while not a100.calls():
+            time.sleep(0.001)
+        time.sleep(0.05)
+        assert not nvml.answered()
+        assert not a100._file.state.gpus[0].serial
+    nvml.receive()
 
 
 def test_two_processes_that_race_for_room_never_overlap(a100: SimNode, connect: Connect) -> None:
