@@ -52,6 +52,7 @@ class BoundedServer(web.Server):
             return
         loop = asyncio.get_running_loop()
         self._waiting[handler] = loop.call_later(self._limits.head_s, self._give_up, handler, transport)
+        self._note()
 
     def connection_lost(self, handler: web.RequestHandler, exc: BaseException | None = None) -> None:
         """A peer is gone."""

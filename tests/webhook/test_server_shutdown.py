@@ -7,6 +7,7 @@ import pytest
 
 from tests.support.admission import ONE, container, pod, review
 from tests.webhook.conftest import Running, Start
+from webhook.connections import Limits
 
 BODY = json.dumps(review(pod(container("main", {ONE: "1"})))).encode()
 HEAD = b"POST /mutate HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\nContent-Length: %d\r\n\r\n" % len(BODY)
@@ -34,7 +35,7 @@ async def finished(streams: Streams) -> bytes:
 @pytest.mark.usefixtures("many_descriptors")
 async def test_two_hundred_reviews_in_flight_are_all_answered(start: Start) -> None:
     """W18: each with `Connection: close`, so that its peer goes elsewhere."""
-    async with start() as webhook:
+    async with start(Limits(body_s=30, finish_s=30)) as webhook:
         held = [await begun(webhook) for _ in range(200)]
         await asyncio.sleep(0.2)
         rest = asyncio.gather(*(finish_later(streams) for streams in held))
