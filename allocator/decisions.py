@@ -6,7 +6,6 @@ was made for. Decisions of one round do not depend on one another, so the writer
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from types import MappingProxyType
 
 from allocator.fleet import Reason
 from allocator.pods import MigPod
@@ -102,7 +101,7 @@ class Decisions:
     removes: tuple[Remove, ...] = ()
     labels: tuple[LabelAgent, ...] = ()
     pods: tuple[PodWrite, ...] = ()
-    outcomes: Mapping[str, Outcome] = MappingProxyType({})
+    outcomes: Mapping[str, Outcome] = field(default_factory=dict)
     """Pod uid → how it stands, for every Pod that is not bound."""
     memory: Memory = Memory()
     deposed_by: int | None = None
