@@ -10,15 +10,16 @@ import logging
 import secrets
 from collections.abc import AsyncIterator, Awaitable, Callable
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any
 
 import grpc
 import grpc.aio
+from google.protobuf.message import Message
 
 from mig.profiles import Profile
 from nodeagent.api import deviceplugin_pb2 as pb
 from nodeagent.offers import Offers, Refused
-from nodeagent.podresources import AllocationGate
+from nodeagent.podresources import AllocationGate, serialize
 
 log = logging.getLogger(__name__)
 
@@ -29,10 +30,6 @@ MAX_SOCKET_PATH = 107
 
 VISIBLE_DEVICES = "NVIDIA_VISIBLE_DEVICES"
 """What NVIDIA's container runtime reads. Set by the kubelet after the Pod's own env, so that ours wins."""
-
-
-class _Serializable(Protocol):
-    def SerializeToString(self) -> bytes: ...  # noqa: N802  # protobuf's name
 
 
 class PluginServer:
@@ -84,11 +81,9 @@ class PluginServer:
                 self._path.unlink(missing_ok=True)
 
     def _handlers(self) -> grpc.GenericRpcHandler:
-        def unary(
-            method: Callable[[Any], Awaitable[_Serializable]], request: type[Any]
-        ) -> grpc.RpcMethodHandler[Any, Any]:
+        def unary(method: Callable[[Any], Awaitable[Message]], request: type[Any]) -> "grpc.RpcMethodHandler[Any, Any]":
             return grpc.unary_unary_rpc_method_handler(
-                _answering(method), request_deserializer=request.FromString, response_serializer=_serialize
+                _answering(method), request_deserializer=request.FromString, response_serializer=serialize
             )
 
         return grpc.method_handlers_generic_handler(
@@ -96,7 +91,7 @@ class PluginServer:
             {
                 "GetDevicePluginOptions": unary(self._options, pb.Empty),
                 "ListAndWatch": grpc.unary_stream_rpc_method_handler(
-                    self._list_and_watch, request_deserializer=pb.Empty.FromString, response_serializer=_serialize
+                    self._list_and_watch, request_deserializer=pb.Empty.FromString, response_serializer=serialize
                 ),
                 "GetPreferredAllocation": unary(self._prefer, pb.PreferredAllocationRequest),
                 "Allocate": unary(self._allocate, pb.AllocateRequest),
@@ -171,16 +166,12 @@ class PluginServer:
         return pb.PreStartContainerResponse()
 
 
-def _serialize(message: _Serializable) -> bytes:
-    return message.SerializeToString()
-
-
 def _answering(
-    method: Callable[[Any], Awaitable[_Serializable]],
-) -> Callable[[Any, grpc.aio.ServicerContext[Any, Any]], Awaitable[_Serializable]]:
+    method: Callable[[Any], Awaitable[Message]],
+) -> "Callable[[Any, grpc.aio.ServicerContext[Any, Any]], Awaitable[Message]]":
     """Turn `Refused` into a status that the kubelet shows in the Pod's Events."""
 
-    async def answer(request: Any, context: grpc.aio.ServicerContext[Any, Any]) -> _Serializable:
+    async def answer(request: Any, context: "grpc.aio.ServicerContext[Any, Any]") -> Message:
         try:
             return await method(request)
         except Refused as refusal:

@@ -39,6 +39,11 @@ CHANNEL_OPTIONS = (
 _Response = TypeVar("_Response", bound=Message)
 
 
+def serialize(message: Message) -> bytes:
+    """What gRPC needs of a message; a function because the generated classes have the method each for themselves."""
+    return message.SerializeToString()
+
+
 class KubeletError(Exception):
     """The kubelet gave no answer: nothing is known, ask again later."""
 
@@ -142,7 +147,7 @@ class PodResources:
             self._channel = grpc.aio.insecure_channel(f"unix:{self._socket}", options=CHANNEL_OPTIONS)
         call: grpc.aio.UnaryUnaryMultiCallable[Message, _Response] = self._channel.unary_unary(
             f"/v1.PodResourcesLister/{method}",
-            request_serializer=Message.SerializeToString,
+            request_serializer=serialize,
             response_deserializer=response.FromString,
         )
         try:
