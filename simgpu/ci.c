@@ -66,7 +66,8 @@ EXPORT nvmlReturn_t nvmlGpuInstanceGetComputeInstanceProfileInfo(nvmlGpuInstance
 }
 
 /* Versions 2 and 3 share all fields up to the name; version 3 ends in one more. */
-static nvmlReturn_t fill_versioned(const struct scope *at, unsigned ci_enum, nvmlComputeInstanceProfileInfo_v2_t *info) {
+static nvmlReturn_t fill_versioned(const struct scope *at, unsigned ci_enum,
+                                   nvmlComputeInstanceProfileInfo_v2_t *info) {
     bool third = info->version == NVML_VERSION(nvmlComputeInstanceProfileInfo_v3_t, 3);
     if (!third && info->version != NVML_VERSION(nvmlComputeInstanceProfileInfo_v2_t, 2))
         return NVML_ERROR_ARGUMENT_VERSION_MISMATCH;

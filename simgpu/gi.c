@@ -145,8 +145,8 @@ EXPORT nvmlReturn_t nvmlDeviceGetGpuInstanceRemainingCapacity(nvmlDevice_t devic
     return NVML_SUCCESS;
 }
 
-EXPORT nvmlReturn_t nvmlDeviceGetGpuInstancePossiblePlacements_v2(nvmlDevice_t device, unsigned id, nvmlPlacement_t *out,
-                                                                  unsigned *count) {
+EXPORT nvmlReturn_t nvmlDeviceGetGpuInstancePossiblePlacements_v2(nvmlDevice_t device, unsigned id,
+                                                                  nvmlPlacement_t *out, unsigned *count) {
     struct scope at;
     const struct sim_profile *p = NULL;
     nvmlReturn_t result =
@@ -160,8 +160,8 @@ EXPORT nvmlReturn_t nvmlDeviceGetGpuInstancePossiblePlacements_v2(nvmlDevice_t d
     return NVML_SUCCESS;
 }
 
-static nvmlReturn_t create(enum sim_function function, nvmlDevice_t device, unsigned id, const nvmlPlacement_t *at_place,
-                           nvmlGpuInstance_t *out) {
+static nvmlReturn_t create(enum sim_function function, nvmlDevice_t device, unsigned id,
+                           const nvmlPlacement_t *at_place, nvmlGpuInstance_t *out) {
     struct scope at;
     const struct sim_profile *p = NULL;
     unsigned gi = 0, busy_ms = 0;
@@ -200,7 +200,8 @@ EXPORT nvmlReturn_t nvmlGpuInstanceDestroy(nvmlGpuInstance_t instance) {
 }
 
 /* The caller's array has room for as many instances as the profile allows, which is what NVML asks of it. */
-EXPORT nvmlReturn_t nvmlDeviceGetGpuInstances(nvmlDevice_t device, unsigned id, nvmlGpuInstance_t *out, unsigned *count) {
+EXPORT nvmlReturn_t nvmlDeviceGetGpuInstances(nvmlDevice_t device, unsigned id, nvmlGpuInstance_t *out,
+                                              unsigned *count) {
     struct scope at;
     const struct sim_profile *p = NULL;
     nvmlReturn_t result =

@@ -85,7 +85,8 @@ static const struct sim_placement *placement_at(const struct sim_profile *profil
     return NULL;
 }
 
-nvmlReturn_t gi_create(struct sim_gpu *gpu, const struct sim_profile *profile, const nvmlPlacement_t *at, unsigned *id) {
+nvmlReturn_t gi_create(struct sim_gpu *gpu, const struct sim_profile *profile, const nvmlPlacement_t *at,
+                       unsigned *id) {
     const struct sim_placement *place = at ? placement_at(profile, at) : first_free(gpu, profile);
     if (at && !place)
         return NVML_ERROR_INVALID_ARGUMENT;

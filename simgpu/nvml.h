@@ -1,7 +1,7 @@
 /* The part of NVML's binary interface that the simulator speaks: codes, constants and struct layouts.
  *
- * Why: the machine has no CUDA toolkit. Promise: sizes and offsets equal those of the real library, as pynvml and go-nvml
- * use them; the assertions at the end hold the sizes that are part of NVML's own version words. Not here: prototypes,
+ * Why: the machine has no CUDA toolkit. Promise: sizes and offsets equal those of the real library, as pynvml and
+ * go-nvml use them; the assertions at the end hold the sizes that are part of NVML's own version words. Not here: prototypes,
  * since each entry point is declared where it is defined. */
 #ifndef SIMGPU_NVML_H
 #define SIMGPU_NVML_H
@@ -31,7 +31,6 @@ typedef struct nvmlGpuInstance_st *nvmlGpuInstance_t;
 typedef struct nvmlComputeInstance_st *nvmlComputeInstance_t;
 
 #define NVML_BRAND_NVIDIA 14u
-#define NVML_NO_INSTANCE 0xffffffffu
 #define NVML_GI_PROFILE_COUNT 18u
 #define NVML_CI_PROFILE_COUNT 9u
 #define NVML_CI_ENGINE_PROFILE_SHARED 0u

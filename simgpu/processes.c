@@ -13,22 +13,23 @@ static bool listed(const struct scope *at, const struct sim_hold *hold) {
 /* Fills at most `room` entries and returns how many there are. */
 static unsigned collect(const struct scope *at, nvmlProcessInfo_v2_t *out, unsigned room) {
     unsigned count = 0;
-    for (unsigned i = 0; i < SIM_HOLDS; i++) {
+    for (unsigned i = 0; i < SIM_HOLDS; i++) { /* a hold on the whole GPU has no instance: both its ids say so */
         const struct sim_hold *hold = &at->gpu->holds[i];
         if (!listed(at, hold))
             continue;
         if (count < room)
             out[count] = (nvmlProcessInfo_v2_t){.pid = hold->pid,
                                                 .used_memory = hold->memory_bytes,
-                                                .gpu_instance_id = hold->ci_serial ? hold->gi_id : NVML_NO_INSTANCE,
-                                                .compute_instance_id = hold->ci_serial ? hold->ci_id : NVML_NO_INSTANCE};
+                                                .gpu_instance_id = hold->gi_id,
+                                                .compute_instance_id = hold->ci_id};
         count++;
     }
     return count;
 }
 
 /* NVML's protocol for lists: *count is the room on the way in and the number on the way out. */
-static nvmlReturn_t report(enum sim_function function, nvmlDevice_t device, unsigned *count, nvmlProcessInfo_v2_t *out) {
+static nvmlReturn_t report(enum sim_function function, nvmlDevice_t device, unsigned *count,
+                           nvmlProcessInfo_v2_t *out) {
     struct scope at;
     nvmlReturn_t result = enter(function, handle_gpu(device));
     if (result != NVML_SUCCESS)

@@ -24,8 +24,8 @@ EXPORT const char *simgpu_function_name(unsigned number) {
 }
 
 static bool hits(const struct sim_fault *fault, unsigned function, unsigned gpu) {
-    return __atomic_load_n(&fault->used, __ATOMIC_ACQUIRE) && (fault->function == function || fault->function == SIM_ANY) &&
-           (fault->gpu == gpu || fault->gpu == SIM_ANY);
+    return __atomic_load_n(&fault->used, __ATOMIC_ACQUIRE) &&
+           (fault->function == function || fault->function == SIM_ANY) && (fault->gpu == gpu || fault->gpu == SIM_ANY);
 }
 
 /* Takes one of the fault's times; two processes never take the same one. */
