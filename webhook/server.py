@@ -24,6 +24,9 @@ from webhook.verdict import Denied, Verdict, verdict
 
 log = logging.getLogger(__name__)
 
+_LOGGED = (("namespace", "namespace"), ("pod", "name"))
+"""Field of a log line and of the review that fills it; `name` is taken by the log record itself."""
+
 PATH: Final = "/mutate"
 _BACKLOG: Final = 1024
 _TLS_CLOSE_S: Final = 2.0
@@ -116,5 +119,5 @@ class ReviewServer:
         denied = isinstance(judged, Denied)
         self._metrics.reviews.labels("denied" if denied else "allowed", str(review.dry_run).lower()).inc()
         if isinstance(judged, Denied):
-            extra = {key: shown(review.request.get(key)) for key in ("namespace", "name")}
+            extra = {field: shown(review.request.get(key)) for field, key in _LOGGED}
             log.info("denied", extra={**extra, "why": ascii(judged.message)})
