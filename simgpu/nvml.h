@@ -1,8 +1,8 @@
 /* The part of NVML's binary interface that the simulator speaks: codes, constants and struct layouts.
  *
  * Why: the machine has no CUDA toolkit. Promise: sizes and offsets equal those of the real library, as pynvml and
- * go-nvml use them; the assertions at the end hold the sizes that are part of NVML's own version words. Not here: prototypes,
- * since each entry point is declared where it is defined. */
+ * go-nvml use them; the assertions at the end hold the sizes that are part of NVML's own version words. Not here:
+ * prototypes, since each entry point is declared where it is defined. */
 #ifndef SIMGPU_NVML_H
 #define SIMGPU_NVML_H
 
