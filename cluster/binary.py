@@ -17,6 +17,8 @@ def main() -> None:
         sys.stdout.write(f"{kube_binary()}\n")
     except BuildError as error:
         sys.exit(str(error))
+    except KeyboardInterrupt:
+        sys.exit(130)  # 128 + SIGINT, as shells have it
 
 
 if __name__ == "__main__":

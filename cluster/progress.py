@@ -30,7 +30,7 @@ class Tally:
         self,
         is_step: Callable[[str], bool],
         *,
-        unit: str,
+        unit: str = "",
         total: int | None = None,
         is_data: Callable[[str], bool] = lambda _: False,
     ) -> None:
@@ -50,7 +50,7 @@ class Tally:
 
     def __str__(self) -> str:
         total = "" if self._total is None else f" of at most {self._total}"
-        return f"{self._steps}{total} {self._unit}"
+        return f"{self._steps}{total} {self._unit}, " if self._unit else ""
 
 
 def run_visibly(
@@ -62,6 +62,7 @@ def run_visibly(
     cwd: Path | None = None,
     env: Mapping[str, str] | None = None,
     report: Callable[[str], None],
+    every_s: float = REPORT_EVERY_S,
 ) -> None:
     """Run a program to its end; raises BuildError with the end of its log if it fails or cannot be started."""
     began = time.monotonic()
@@ -77,11 +78,15 @@ def run_visibly(
         assert process.stdout is not None
         reader = threading.Thread(target=_follow, args=(process.stdout, output, tally), daemon=True)
         reader.start()
-        while True:
-            reader.join(REPORT_EVERY_S)
-            if not reader.is_alive():
-                break
-            report(f"  {what}: {tally}, {_clock(time.monotonic() - began)}")
+        try:
+            while reader.is_alive():
+                reader.join(every_s)
+                if reader.is_alive():
+                    report(f"  {what}: {tally}{_clock(time.monotonic() - began)}")
+        except BaseException:  # Ctrl-C, mostly: it must not go on behind our back
+            process.kill()
+            reader.join()
+            raise
         returncode = process.wait()
     if returncode != 0:
         raise BuildError(f"{what} failed with exit status {returncode}. {tail(log)}")

