@@ -124,6 +124,7 @@ class _Search:
     def __init__(self, placer: Placer, node: NodeView) -> None:
         self._placer = placer
         self._node = node
+        self._failed = frozenset(gpu for where, gpu, _ in placer.avoid if where == node.name)
         self._steps = 0
         self._best: _Found | None = None
 
@@ -136,7 +137,7 @@ class _Search:
             if so_far.beats(self._best):
                 self._best = so_far
             return
-        for index, gpu in _distinct(gpus):
+        for index, gpu in self._distinct(gpus):
             for score, choice in self._placer.options(self._node.name, gpu, needs[0]):
                 if self._steps >= MAX_STEPS:
                     return
@@ -145,10 +146,11 @@ class _Search:
                 found = _Found(so_far.score.plus(score), (*so_far.choices, choice))
                 self._descend(needs[1:], (*gpus[:index], taken, *gpus[index + 1 :]), found)
 
-
-def _distinct(gpus: Sequence[GpuView]) -> Iterator[tuple[int, GpuView]]:
-    seen = set()
-    for index, gpu in enumerate(gpus):
-        if gpu.state not in seen:
-            seen.add(gpu.state)
-            yield index, gpu
+    def _distinct(self, gpus: Sequence[GpuView]) -> Iterator[tuple[int, GpuView]]:
+        """One GPU of each state; where a place failed lately, that is part of the state."""
+        seen = set()
+        for index, gpu in enumerate(gpus):
+            state = gpu.state, gpu.uuid if gpu.uuid in self._failed else ""
+            if state not in seen:
+                seen.add(state)
+                yield index, gpu

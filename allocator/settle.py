@@ -31,9 +31,10 @@ def settle(desk: Desk) -> None:
 def _rebuild(desk: Desk, pod: MigPod, unmet: list[Need]) -> None:
     """A Pod that the scheduler has still to bind: exactly what it was told, all of it, or nothing."""
     nodes = {place.node for place in pod.allotments.values()}
-    if len(nodes) != 1:
+    node = nodes.pop() if len(nodes) == 1 else ""
+    if not node or (pod.uid, node) in desk.notes.shunned:
         return
-    _settle_on(desk, pod, nodes.pop(), unmet, anywhere=False)
+    _settle_on(desk, pod, node, unmet, anywhere=False)
     if desk.unmet(pod):
         desk.give_up(pod.uid)
 
