@@ -1,4 +1,4 @@
-"""A control plane for each module that needs one, and whoever speaks to it: real tokens of the chart's ServiceAccounts."""
+"""One control plane with the chart installed, and whoever speaks to it: real tokens of the chart's ServiceAccounts."""
 
 from collections.abc import AsyncIterator, Iterator
 
@@ -6,7 +6,7 @@ import pytest
 
 from cluster.cluster import Cluster
 from kube.client import Api
-from tests.support.chart import NAMESPACE
+from tests.support.chart import NAMESPACE, NOBODY, install
 
 NODES = """
 apiVersion: v1
@@ -19,11 +19,12 @@ metadata: {name: n2, labels: {zone: a}}
 """
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture(scope="package")
 def cluster() -> Iterator[Cluster]:
-    """Two Nodes are registered, by name alone: nothing here needs a kubelet."""
+    """The chart with its workloads off and nobody at the webhook's address; two Nodes by name alone: nothing needs a kubelet."""
     with Cluster.start(name="nos-mig-chart") as running:
         running.kubectl("create", "-f", "-", input=NODES)
+        install(running, "--set", f"webhook.url={NOBODY}")
         yield running
 
 

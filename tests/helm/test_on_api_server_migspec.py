@@ -10,16 +10,9 @@ from kube.client import Api
 from kube.errors import Invalid
 from kube.resource import Resource
 from mig import names
-from schemas.crd import CHART_FILE
 from tests.support.migspecs import full_migspec
 
 MIGSPECS = Resource(names.GROUP, names.VERSION, names.PLURAL, namespaced=False)
-
-
-@pytest.fixture(scope="module", autouse=True)
-def _crd(cluster: Cluster) -> None:
-    cluster.kubectl("create", "--validate=strict", "-f", str(CHART_FILE))
-    cluster.kubectl("wait", "--for=condition=Established", "--timeout=30s", "crd/migspecs.nos.nebuly.com")
 
 
 @pytest.fixture

@@ -15,6 +15,8 @@ from kube.errors import Forbidden
 CHART: Final = Path(__file__).parents[2] / "helm" / "nos-mig"
 NAMESPACE: Final = "nos-mig"
 WORKLOADS_OFF: Final = "webhook.enabled=false,allocator.enabled=false,nodeAgent.enabled=false"
+NOBODY: Final = "https://127.0.0.1:1/mutate"
+"""A webhook's address at which nobody answers, and at once."""
 SETTLE_S: Final = 15.0
 """How long the API server may take to enforce a policy that was just stored; a second as a rule."""
 
