@@ -22,6 +22,8 @@ from cluster.supervisor import Child, Supervisor
 REGISTRATION_TIMEOUT_S: Final = 30.0
 SOCKET_PATH_LIMIT: Final = 107
 """Bytes in the path of a unix socket (sockaddr_un)."""
+RUNTIME_TIMEOUT_S: Final = 30.0
+"""The kubelet dies at once when it finds no runtime, so it is not started before."""
 PLUGIN_SOCKET_ROOM: Final = 40
 """What is left for the name of a device plugin's own socket."""
 
@@ -64,9 +66,15 @@ class Node:
     def start(self) -> None:
         """Start runtime and kubelet; returns before the Node is Ready. Without its runtime all containers are gone."""
         if self._runtime is None:
-            flags = ["--socket", f"{self.directory}/cri.sock", "--containers-dir", str(self.containers_dir)]
+            listens = self.directory / "cri.sock"
+            listens.unlink(missing_ok=True)  # a socket that a power cut left behind would pass for a runtime
+            flags = ["--socket", str(listens), "--containers-dir", str(self.containers_dir)]
             argv = [self._binary, "pretend-runtime", *flags]
             self._runtime = self._supervisor.spawn(f"runtime of {self.name}", argv, log=self.directory / "runtime.log")
+            if not wait_until(listens.exists, timeout_s=RUNTIME_TIMEOUT_S):
+                raise StartError(
+                    f"the runtime of node {self.name} does not listen. {tail(self.directory / 'runtime.log')}"
+                )
         self.start_kubelet()
 
     def stop(self) -> None:

@@ -29,6 +29,9 @@ MIN_PAUSE_S = 0.1
 # A dead peer is noticed after 30 + 3 x 5 s, as with client-go's HTTP/2 pings.
 _KEEPALIVE = {socket.TCP_KEEPIDLE: 30, socket.TCP_KEEPINTVL: 5, socket.TCP_KEEPCNT: 3}
 
+# An aborted TLS transport frees its socket in callbacks of the next turns of the loop; whoever ends the loop may not cut them off.
+_GOODBYE_TURNS = 3
+
 # Deadlines are this module's own: aiohttp's would cut long watches and hide which call was meant.
 _NO_TIMEOUT = aiohttp.ClientTimeout(total=None)
 
@@ -83,6 +86,8 @@ class Transport:
     async def close(self) -> None:
         """Close all connections; open streams end with `Unavailable`."""
         await self._close()
+        for _ in range(_GOODBYE_TURNS):
+            await asyncio.sleep(0)
 
     async def call(self, request: Request, *, timeout_s: float) -> JsonObject:
         """Send a request and give the object that answers it, within ``timeout_s`` seconds in all."""
@@ -109,7 +114,7 @@ class Transport:
             while chunk := await _next_chunk(request, response, silence_s):
                 yield chunk
         finally:
-            response.close()
+            _hang_up(response)
 
     async def _call_patiently(self, request: Request, deadline: float) -> JsonObject:
         loop = asyncio.get_running_loop()
@@ -169,6 +174,14 @@ class Transport:
         except (aiohttp.ClientError, OSError) as error:
             raise _no_answer(request, repr(error)) from error
         raise from_response(str(request), status=response.status, headers=response.headers, body=body)
+
+
+def _hang_up(response: aiohttp.ClientResponse) -> None:
+    """Drop the connection of an unfinished stream at once: a TLS good-bye would wait for a server that still writes."""
+    connection = response.connection
+    if connection is not None and connection.transport is not None:
+        connection.transport.abort()
+    response.close()
 
 
 async def _next_chunk(request: Request, response: aiohttp.ClientResponse, silence_s: float) -> bytes:
