@@ -5,7 +5,8 @@ from typing import Any
 import pytest
 
 from kube.client import Api
-from kube.resource import Resource
+from kube.errors import Forbidden
+from kube.resource import CONFIG_MAPS, MUTATING_WEBHOOK_CONFIGURATIONS, SECRETS, Resource
 from tests.support.chart import NAMESPACE
 
 REVIEWS = Resource("authorization.k8s.io", "v1", "subjectaccessreviews", namespaced=False)
@@ -94,6 +95,18 @@ async def test_what_a_component_needs_is_allowed(admin: Api, ask: Ask) -> None:
 async def test_everything_else_is_denied(admin: Api, ask: Ask) -> None:
     """H6: what a stolen token of one component would be worth."""
     assert not await allowed(admin, ask)
+
+
+async def test_one_named_object_can_be_watched_without_a_right_to_the_others(webhook: Api, allocator: Api) -> None:
+    """The lists that our watches begin with: by name they are allowed, without a name they are not."""
+    for api, resource, name in (
+        (webhook, SECRETS, "nos-mig-webhook-certificates"),
+        (webhook, MUTATING_WEBHOOK_CONFIGURATIONS, "nos-mig"),
+        (allocator, CONFIG_MAPS, "nos-mig-geometries"),
+    ):
+        await api.list(resource, namespace=NAMESPACE, field_selector=f"metadata.name={name}")
+        with pytest.raises(Forbidden):
+            await api.list(resource, namespace=NAMESPACE)
 
 
 @pytest.mark.parametrize("component", ["webhook", "allocator", "nodeagent"])
