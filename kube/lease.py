@@ -26,6 +26,7 @@ from typing import Any, Protocol
 from kube.errors import AlreadyExists, ApiError, Conflict, NotFound
 from kube.leaserecord import LeaseRecord, LeaseWriter, Sighting
 from kube.resource import LEASES, Resource
+from kube.tasks import stopped, to_its_end
 
 log = logging.getLogger(__name__)
 
@@ -115,6 +116,7 @@ class LeaseElection:
         self._writer = LeaseWriter(namespace=namespace, name=name, identity=identity, lease_s=lease_s)
         self._sighting: Sighting | None = None
         self._term: _Term | None = None
+        self._highest = 0
         self.inherited: Mapping[str, str] = {}
         """The annotations that the Lease carried when we took it over: what the predecessor left for us."""
 
@@ -143,16 +145,27 @@ class LeaseElection:
             await asyncio.wait({working, keeping}, return_when=asyncio.FIRST_COMPLETED)
             lost = keeping.done()
         finally:
-            # The renewal goes on while the work winds down; the watchdog bounds that if the renewal fails.
-            await _stopped(working)
-            await _stopped(keeping)
-            await _stopped(watchdog)
-            self._term = None
-            if not lost:
-                await self._release(term)
+            await to_its_end(self._wind_down(term, working, keeping, watchdog, release=not lost))
         if lost:
             keeping.result()
         working.result()
+
+    async def _wind_down(
+        self,
+        term: _Term,
+        working: asyncio.Task[None],
+        keeping: asyncio.Task[None],
+        watchdog: asyncio.Task[None],
+        *,
+        release: bool,
+    ) -> None:
+        # The renewal goes on while the work winds down; the watchdog bounds that if the renewal fails.
+        await stopped(working)
+        await stopped(keeping)
+        await stopped(watchdog)
+        self._term = None
+        if release:
+            await self._release(term)
 
     async def _acquire(self) -> _Term:
         trouble = ""
@@ -172,16 +185,11 @@ class LeaseElection:
 
     async def _try_to_take(self) -> _Term | None:
         record = await self._read()
-        now = self._clock()
-        if record is None:
-            self._sighting = None
-        else:
-            self._sighting = self._sighting.then(record, now) if self._sighting else Sighting(record, now)
-            if not self._sighting.is_free(identity=self._identity, now_s=now, lease_s=self._lease_s):
-                return None
+        if not self._is_free(record):
+            return None
         async with asyncio.timeout(self._lease_s):
             floor = await self._floor_epoch()
-        epoch = max(record.transitions if record else 0, floor) + 1
+        epoch = max(self._highest, floor) + 1
         self.inherited = record.annotations if record else {}
         sent_s = self._clock()
         try:
@@ -196,6 +204,16 @@ class LeaseElection:
         taken = LeaseRecord.read(stored)
         self._sighting = Sighting(taken, sent_s)
         return _Term(epoch, taken, sent_s)
+
+    def _is_free(self, record: LeaseRecord | None) -> bool:
+        """Take in what was read, None for no Lease, and say whether we may have it."""
+        now = self._clock()
+        if record is not None:
+            self._highest = max(self._highest, record.transitions)
+            self._sighting = self._sighting.then(record, now) if self._sighting else Sighting(record, now)
+        # A Lease that was deleted frees nobody: whoever held it may not know yet, so its last sight counts on.
+        seen = self._sighting
+        return seen is None or seen.is_free(identity=self._identity, now_s=now, lease_s=self._lease_s)
 
     async def _read(self) -> LeaseRecord | None:
         try:
@@ -266,12 +284,3 @@ class LeaseElection:
                     return
         except (ApiError, LeadershipLost) as error:
             log.info("the Lease was not released, it runs out by itself: %s", error)
-
-
-async def _stopped(task: asyncio.Task[None]) -> None:
-    """Cancel a task and wait for its end; an error on its way out is logged, for nobody else would see it."""
-    ended_before = not task.cancel()
-    await asyncio.wait({task})
-    error = None if task.cancelled() else task.exception()
-    if error is not None and not ended_before:
-        log.error("%s failed while it was stopped", task.get_name(), exc_info=error)

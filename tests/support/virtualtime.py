@@ -10,6 +10,8 @@ from typing import Any, TypeVar
 
 T = TypeVar("T")
 
+TURN_S = 1e-6
+
 
 class _JumpingSelector(selectors.SelectSelector):
     """Instead of waiting it moves the clock on."""
@@ -22,7 +24,8 @@ class _JumpingSelector(selectors.SelectSelector):
         """Move the clock by what should have been waited."""
         if timeout is None:
             raise RuntimeError("every task waits for something that no timer will bring")
-        self.now += max(timeout, 0.0)
+        # Each turn of the loop takes a moment, as in life: loops that wait for a time to pass come to an end.
+        self.now += max(timeout, 0.0) + TURN_S
         return super().select(0)
 
 
