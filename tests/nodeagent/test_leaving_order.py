@@ -35,7 +35,8 @@ def test_a_held_slice_is_not_withdrawn_while(facts: Facts) -> None:
 
 def test_nothing_is_destroyed_that_is_used_or_wanted_or_still_offered() -> None:
     """Over all combinations of facts: the way to the driver is open in exactly one."""
-    for stage, unwanted, used, answers, shown, offered in product(Stage, *[(False, True)] * 5):
+    either = (False, True)
+    for stage, (unwanted, used, answers, shown, offered) in product(Stage, product(either, repeat=5)):
         facts = Facts(unwanted, used, SETTLE_S, kubelet_answers=answers, count_shown=shown, offered=offered)
         way_open = stage is Stage.WITHDRAWN and unwanted and not used and answers and shown and not offered
         assert (next_action(stage, facts) is Action.LOOK) == way_open

@@ -48,8 +48,8 @@ class ModelGpu:
 
     def apply(self, plan: Plan) -> None:
         """Do all steps of a plan: what is made needs its room now, before anything is taken away."""
-        for item in plan.create:
-            self.owned.add(self.put(item))
+        for place in plan.create:
+            self.owned.add(self.put(place))
         for item in plan.complete:
             assert self.instances[item.gi].half_made
             self.instances[item.gi] = replace(item, uuid=f"MIG-{item.gi}")
