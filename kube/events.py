@@ -189,7 +189,8 @@ class EventRecorder:
         return _Series(name=name, namespace=namespace, body=body, began_s=self._clock())
 
     async def _write(self, series: _Series) -> None:
-        series.pending = False
+        # From the start of the write: what is said while it is under way waits for the next one.
+        series.pending, series.written_s = False, self._clock()
         backoff = Backoff(first_s=0.5, cap_s=5.0)
         for _ in range(TRIES):
             try:
@@ -218,7 +219,6 @@ class EventRecorder:
             with contextlib.suppress(AlreadyExists):
                 await self._api.create(EVENTS, body)
             series.stored = True
-        series.written_s = self._clock()
 
 
 def micro_time(moment: datetime) -> str:
