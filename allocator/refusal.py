@@ -29,8 +29,10 @@ def refuse(wish: Wish, nodes: Sequence[NodeView], *, misfits: Mapping[str, str |
     if absent:
         return Refusal(Reason.NO_SUCH_PROFILE, _no_such_profile(absent, nodes))
     fitting = [node for node in nodes if misfits[node.name] is None]
-    if placer.best(wish, [node for node in nodes if misfits[node.name] is not None]) is not None or not fitting:
-        return Refusal(Reason.NO_NODE_FITS, _no_node_fits(misfits))
+    if not fitting:
+        return Refusal(
+            Reason.NO_NODE_FITS, f"0 of {len(nodes)} nodes with MIG GPUs can take the Pod: {_counted(misfits)}"
+        )
     if replace(placer, geometries=ANYTHING).best(wish, fitting) is not None:
         return Refusal(
             Reason.GEOMETRY_FORBIDS,
@@ -41,7 +43,13 @@ def refuse(wish: Wish, nodes: Sequence[NodeView], *, misfits: Mapping[str, str |
             Reason.FULL,
             f"the only places left for {_wanted(wish)} failed a moment ago; they are tried again within 30 s",
         )
-    return _no_room(wish, fitting)
+    refusal = _no_room(wish, fitting)
+    elsewhere = [node for node in nodes if misfits[node.name] is not None]
+    if placer.best(wish, elsewhere) is None:
+        return refusal
+    return replace(
+        refusal, message=f"{refusal.message}; nodes that the Pod cannot run on have room: {_counted(misfits)}"
+    )
 
 
 def _absent_profiles(wish: Wish, nodes: Iterable[NodeView]) -> tuple[Profile, ...]:
@@ -64,10 +72,9 @@ def _no_such_profile(absent: Iterable[Profile], nodes: Sequence[NodeView]) -> st
     return f"no GPU that is handed over offers {names}; the profiles that exist: {offered}"
 
 
-def _no_node_fits(misfits: Mapping[str, str | None]) -> str:
+def _counted(misfits: Mapping[str, str | None]) -> str:
     counts = Counter(reason for reason in misfits.values() if reason is not None)
-    reasons = ", ".join(f"{count} {reason}" for reason, count in sorted(counts.items()))
-    return f"0 of {len(misfits)} nodes with MIG GPUs can take the Pod: {reasons}"
+    return ", ".join(f"{count} {reason}" for reason, count in sorted(counts.items()))
 
 
 def _no_room(wish: Wish, fitting: Sequence[NodeView]) -> Refusal:

@@ -62,7 +62,7 @@ def seed(profile: str = "1g.10gb") -> DemoPod:
 def mix(gpus: Sequence[Sequence[GpuShape]]) -> list[DemoPod]:
     """Twelve Pods of five profiles for these GPUs, by node: ten that run, one that is refused, one that waits (last)."""
     shape = gpus[0][0]
-    like = [gpu for node in gpus for gpu in node if gpu == shape]
+    like = [gpu for node in gpus for gpu in node if gpu.by_profile.keys() == shape.by_profile.keys()]
     sizes = Sizes.of(shape)
     wanted = [
         *((f"small-{n}", (sizes.small,)) for n in range(3)),

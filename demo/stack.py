@@ -77,10 +77,9 @@ class Stack:
         self.cluster.helm("install", RELEASE, str(CHART), "--namespace", NAMESPACE, "--create-namespace", *pairs)
 
     def upgrade_chart(self, values: Path) -> None:
-        """`helm upgrade --reuse-values` with a values file."""
-        self.cluster.helm(
-            "upgrade", RELEASE, str(CHART), "--namespace", NAMESPACE, "--reuse-values", "--values", str(values)
-        )
+        """`helm upgrade --reuse-values` with a values file, which wins over what somebody edited by hand."""
+        where = (RELEASE, str(CHART), "--namespace", NAMESPACE)
+        self.cluster.helm("upgrade", *where, "--reuse-values", "--force-conflicts", "--values", str(values))
 
     def add_nodes(self, plans: Sequence[NodePlan]) -> None:
         """Start nodes with their simulated GPUs; returns when all are Ready."""

@@ -78,6 +78,8 @@ class Timeline:
         track.node = pod["spec"].get("nodeName", "")
         condition: Json = next((item for item in status.get("conditions") or () if item["type"] == CONDITION), {})
         track.reason, track.message = condition.get("reason", ""), condition.get("message", "")
+        if track.phase == "Failed":
+            track.reason, track.message = status.get("reason", ""), status.get("message", "")
         if not any(gate["name"] == GATE for gate in pod["spec"].get("schedulingGates") or ()):
             self._mark(track, Step.UNGATED, now)
         if track.node:

@@ -2,8 +2,8 @@
 
 The ConfigMap only narrows what the driver offers. A set of slices is allowed when it is part of at least one allowed
 geometry; a model that no entry names is free. The rules: an entry applies to a model that begins with the entry's name
-(leading `NVIDIA` dropped, `-` for spaces), the longest match wins, and an entry of the overrides replaces the default of
-that model.
+(leading `NVIDIA` dropped, `-` for spaces), the longest match wins, and any entry of the overrides that applies to a model
+replaces what the defaults say of it, however exactly they name it.
 """
 
 from collections import Counter
@@ -37,15 +37,18 @@ class Geometry:
 
 @dataclass(frozen=True, slots=True)
 class Geometries:
-    """The allowed geometries by model prefix. `Geometries()` allows everything."""
+    """The allowed geometries by model prefix; `defaults` speak for the models that `by_model` does not match."""
 
     by_model: Mapping[str, tuple[Geometry, ...]]
+    defaults: "Geometries | None" = None
 
     def for_model(self, model: str) -> tuple[Geometry, ...] | None:
         """What is allowed on a GPU whose NVML name is `model`; None where nothing is said, so everything is."""
         name = normal_model(model)
         matches = [prefix for prefix in self.by_model if name.startswith(prefix)]
-        return self.by_model[max(matches, key=len)] if matches else None
+        if matches:
+            return self.by_model[max(matches, key=len)]
+        return self.defaults.for_model(model) if self.defaults is not None else None
 
     def allow(self, model: str, profiles: Iterable[Profile]) -> bool:
         """Whether a GPU of that model may hold these slices together, foreign ones included."""
@@ -93,5 +96,5 @@ def _geometry(counts: Mapping[str, int], *, where: str) -> Geometry:
 
 
 def overridden(defaults: Geometries, overrides: Geometries) -> Geometries:
-    """The defaults with each model of the overrides replaced."""
-    return Geometries({**defaults.by_model, **overrides.by_model})
+    """The defaults, with the overrides before them."""
+    return Geometries(overrides.by_model, defaults)

@@ -106,6 +106,16 @@ def test_a_geometry_narrows_what_is_made_and_lets_warm_slices_go() -> None:
     assert refused.reason == "GeometryForbids"
 
 
+def test_a_pod_that_chose_a_full_node_is_told_of_it_and_of_the_room_elsewhere() -> None:
+    chosen = replace(wish("7g.80gb"), node_selector={"rack": "1"})
+    full, free = node(gpu(fixed=(at("1g.10gb", 0),)), name="a"), node(gpu(), name="b")
+    full = replace(full, facts=replace(full.facts, labels={**full.facts.labels, "rack": "1"}))
+    refused = place(chosen, [full, free], geometries=ANYTHING, policy=Tiny())
+    assert isinstance(refused, Refusal)
+    assert refused.reason == "Full"
+    assert "1 not matching the nodeSelector" in refused.message
+
+
 @pytest.mark.parametrize(
     ("fixed", "profile", "reason"),
     [

@@ -61,6 +61,14 @@ def test_an_override_replaces_the_default_of_its_model_alone() -> None:
     assert merged.allow("NVIDIA H200", [parse_profile("1g.18gb")] * 7)
 
 
+def test_an_override_wins_over_a_default_that_names_the_model_more_exactly() -> None:
+    override = parse_geometries([{"models": ["A100"], "allowedGeometries": [{"3g.40gb": 2}]}])
+    default = parse_geometries([{"models": ["A100-SXM4-80GB"], "allowedGeometries": [{"1g.10gb": 7}]}])
+    merged = overridden(default, override)
+    assert not merged.allow("NVIDIA A100-SXM4-80GB", [parse_profile("1g.10gb")])
+    assert merged.allow("NVIDIA A100-SXM4-80GB", [parse_profile("3g.40gb")])
+
+
 def test_profiles_that_a_driver_renamed_still_count() -> None:
     geometries = parse_geometries([{"models": ["GB200"], "allowedGeometries": [{"1g.24gb": 7}]}])
     assert geometries.allow("NVIDIA GB200", [parse_profile("1g.23gb")] * 7)
