@@ -5,6 +5,7 @@ is gone for the later ones. Within a round room only shrinks, so a refusal answe
 """
 
 from dataclasses import replace
+from typing import Final
 
 from allocator.desk import Desk
 from allocator.fleet import NodeView, Reason, Wish
@@ -13,6 +14,10 @@ from allocator.moving import shunned
 from allocator.place import Placement, Refusal, after, place
 from allocator.pods import MigPod
 from allocator.policy import Policy
+
+_MOST_LOOKS: Final = 2000
+_LEAST_PLACED: Final = 8
+"""A placement looks at every node, some 0.1 ms each: a round places as many Pods as keep it near 0.2 s."""
 
 
 def place_waiting(desk: Desk, fleet: Fleet, policy: Policy) -> None:
@@ -25,7 +30,7 @@ def place_waiting(desk: Desk, fleet: Fleet, policy: Policy) -> None:
         if len(desk.unmet(pod)) < len(pod.needs):
             # Some of its slices were lost: all go on one node, so it starts afresh.
             desk.give_up(pod.uid)
-        if pod.uid not in desk.left:
+        if pod.uid not in desk.left and not queue.is_done:
             queue.place(pod)
 
 
@@ -40,7 +45,7 @@ def _waits(desk: Desk, pod: MigPod) -> bool:
 
 
 class _Queue:
-    """The fleet as it shrinks, and the refusals so far."""
+    """The fleet as it shrinks, the refusals so far, and how many more Pods this round may place."""
 
     def __init__(self, desk: Desk, nodes: tuple[NodeView, ...], policy: Policy) -> None:
         self._desk = desk
@@ -48,6 +53,12 @@ class _Queue:
         self._policy = policy
         self._avoid = frozenset(desk.notes.avoided)
         self._refusals: list[tuple[Wish, frozenset[str], Refusal]] = []
+        self._left = max(_LEAST_PLACED, _MOST_LOOKS // max(1, len(nodes)))
+
+    @property
+    def is_done(self) -> bool:
+        """Whether the rest waits for the next round, which the writes of this one bring about at once."""
+        return self._left <= 0
 
     def place(self, pod: MigPod) -> None:
         """Reserve for one Pod, or say why not."""
@@ -78,4 +89,5 @@ class _Queue:
                 desk.add(node, choice.gpu, choice.placed)
             desk.claim(node, choice.gpu, choice.placed, pod, choice.need)
         desk.placed[pod.uid] = node
+        self._left -= 1
         self._nodes = after(self._nodes, placement, pod.wish)

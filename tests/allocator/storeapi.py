@@ -1,6 +1,7 @@
 """The API server that the model tests write to: the model storage, with the CRD's rules and faults at each call."""
 
 from collections.abc import Callable, Mapping, Sequence
+from itertools import pairwise
 from typing import Any
 
 from kube.errors import ApiError, Conflict, from_status
@@ -117,7 +118,7 @@ def judge(old: Mapping[str, Any], new: Mapping[str, Any]) -> None:
         refusals.append("leaderEpoch never decreases")
     for gpu in spec.gpus:
         windows = sorted(item.window for item in gpu.slices)
-        if any(left.end > right.start for left, right in zip(windows, windows[1:], strict=False)):
+        if any(left.end > right.start for left, right in pairwise(windows)):
             refusals.append(f"slices of {gpu.uuid} overlap")
     holders = [(claim.uid, claim.container) for _, _, claim in spec.claims()]
     if len(holders) != len(set(holders)):

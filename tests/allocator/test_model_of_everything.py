@@ -38,6 +38,7 @@ class Everything(RuleBasedStateMachine):
 
     @initialize(seed=st.integers(0, 1000), nodes=st.integers(1, 2), gpus=st.integers(1, 2))
     def begin(self, seed: int, nodes: int, gpus: int) -> None:
+        """One or two nodes, handed over."""
         self.runner = asyncio.Runner()
         self.world = World(self.runner, seed=seed)
         for number in range(nodes):
@@ -48,17 +49,20 @@ class Everything(RuleBasedStateMachine):
 
     @property
     def leader(self) -> Leader:
+        """The newest allocator."""
         return self.world.leader
 
     # Users
 
     @rule(profiles=PROFILES, priority=st.integers(0, 2))
     def submit(self, profiles: list[str], priority: int) -> None:
+        """A user wants slices."""
         self.names += 1
         self.world.add_pod(f"p{self.names}", *profiles, priority=priority)
 
     @rule(random=CHANCE, how=st.sampled_from(["delete", "finish", "again"]))
     def end(self, random: Random, how: str) -> None:
+        """A Pod ends, one way or another."""
         pods = unfinished(self.world.store)
         if not pods:
             return
@@ -74,10 +78,12 @@ class Everything(RuleBasedStateMachine):
 
     @rule(random=CHANCE, on=st.booleans())
     def cordon(self, random: Random, on: bool) -> None:  # noqa: FBT001 - Hypothesis passes by name
+        """An admin cordons a node, or lets it go."""
         self.world.patch(NODES, random.choice(sorted(self.world.machines)), spec={"unschedulable": on})
 
     @rule(random=CHANCE, on=st.booleans())
     def hand_over(self, random: Random, on: bool) -> None:  # noqa: FBT001 - Hypothesis passes by name
+        """An admin hands a node over, or back."""
         node = self.world.store.get(NODES, "", random.choice(sorted(self.world.machines)))
         node["metadata"]["labels"][PARTITIONING_LABEL] = "mig" if on else "no"
         self.world.store.update(NODES, "", node["metadata"]["name"], node)
@@ -93,10 +99,12 @@ class Everything(RuleBasedStateMachine):
 
     @rule(events=st.integers(1, 6))
     def see_a_little(self, events: int) -> None:
+        """The watch shows some of what happened."""
         self.leader.observe(at_most=events)
 
     @rule(up_to_date=st.booleans())
     def act(self, up_to_date: bool) -> None:  # noqa: FBT001 - Hypothesis passes by name
+        """A round, on what is known."""
         if up_to_date:
             self.leader.observe()
         self.leader.round()
@@ -148,12 +156,14 @@ class Everything(RuleBasedStateMachine):
 
     @rule(seconds=st.sampled_from([0.5, 6.0, 35.0]))
     def wait(self, seconds: float) -> None:
+        """Time passes for the leader."""
         self.leader.now += seconds
 
     # Nodes and the scheduler
 
     @rule(random=CHANCE, steps=st.integers(1, 3), report=st.booleans())
     def agent(self, random: Random, steps: int, report: bool) -> None:  # noqa: FBT001 - by name
+        """An agent works, and perhaps reports."""
         machine = random.choice(sorted(self.world.machines.values(), key=lambda machine: machine.name))
         machine.collect()
         for _ in range(steps):
@@ -163,11 +173,13 @@ class Everything(RuleBasedStateMachine):
 
     @rule(random=CHANCE)
     def break_a_place(self, random: Random) -> None:
+        """Hardware fails, or is well again."""
         machine = random.choice(sorted(self.world.machines.values(), key=lambda machine: machine.name))
         machine.broken = {(random.choice(machine.gpus), random.choice([0, 4]))} if not machine.broken else set()
 
     @rule(stubborn=st.booleans())
     def bind(self, stubborn: bool) -> None:  # noqa: FBT001 - by name
+        """The scheduler binds and the kubelets hand out."""
         schedule(self.world.store, self.world.random, stubborn=stubborn)
         self.world.kubelets()
 
@@ -175,22 +187,26 @@ class Everything(RuleBasedStateMachine):
 
     @invariant()
     def no_container_has_two_slices(self) -> None:
+        """Over all nodes, at every moment."""
         holders = [(claim.uid, claim.container) for *_, claim in self.world.claims()]
         assert len(holders) == len(set(holders))
 
     @invariant()
     def hardware_is_possible(self) -> None:
+        """The driver would have allowed all of it."""
         for machine in self.world.machines.values():
             for existing in machine.instances.values():
                 assert first_fault(shapes()[machine.model], existing) is None
 
     @invariant()
-    def whoever_holds_a_device_lives_or_is_not_collected_yet(self) -> None:
+    def no_container_has_two_devices(self) -> None:
+        """Nobody holds two devices for one container."""
         for machine in self.world.machines.values():
             held = [(uid, container) for _, _, uid, container in machine.devices.values()]
             assert len(held) == len(set(held))
 
     def teardown(self) -> None:
+        """The faults end."""
         if hasattr(self, "world"):
             try:
                 self.comes_to_rest()

@@ -53,14 +53,20 @@ def test_a_waiting_pod_is_told_why_within_two_seconds_and_a_quick_one_is_spared_
 
 def test_a_message_that_changes_often_is_not_written_often() -> None:
     with world() as w:
+        w.add_pod("small", "1g.10gb")
+        w.run(2)
         w.add_pod("big", "7g.80gb")
         w.run(3, seconds=1.0)
+        told = w.condition("big")["message"]
+        before = len(w.leader.api.calls)
         for number in range(6):
-            w.add_pod(f"w{number}", "7g.80gb")
-        before = len([call for call in w.leader.api.calls if "/status" in call])
-        w.run(12, seconds=1.0)
-        writes = [call for call in w.leader.api.calls if "/status" in call][before:]
-        assert len(writes) == 6
+            w.add_pod(f"s{number}", "1g.10gb")
+            w.run(2, seconds=1.0)
+        w.leader.observe()
+        assert w.leader.decide().outcomes[w.pod("big")["metadata"]["uid"]].message != told
+        assert [call for call in w.leader.api.calls[before:] if "/big/" in call] == []
+        w.run(5, seconds=1.0)
+        assert w.condition("big")["message"] != told
 
 
 def test_the_pod_of_higher_priority_comes_first_then_the_older_one() -> None:

@@ -6,7 +6,7 @@ from contextlib import contextmanager
 from random import Random
 from typing import Any
 
-from mig.demand import allocation_from_annotation, Allotment
+from mig.demand import Allotment, allocation_from_annotation
 from mig.migspec import Claim, MigSpec
 from mig.migspec_json import migspec_from_json
 from mig.names import ALLOCATION_ANNOTATION, CONDITION

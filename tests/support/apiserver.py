@@ -215,9 +215,9 @@ def _selected(obj: JsonObject, request: web.Request, target: Target) -> bool:
     for term in filter(None, request.query.get("fieldSelector", "").split(",")):
         path, _, value = term.partition("=")
         found: Any = obj
-        for part in path.split("."):
+        for part in path.removesuffix("!").split("."):
             found = found.get(part, "") if isinstance(found, dict) else ""
-        if str(found) != value.lstrip("="):
+        if (str(found) == value.lstrip("=")) == path.endswith("!"):
             return False
     return True
 
