@@ -34,7 +34,8 @@ class ApiError(Exception):
         body: Mapping[str, Any] | None = None,
         retry_after_s: float | None = None,
     ) -> None:
-        super().__init__(f"{what}: {status or 'no answer'} {reason}: {message}")
+        outcome = " ".join(part for part in (str(status or "no answer"), reason) if part)
+        super().__init__(": ".join(part for part in (what, outcome, message) if part))
         self.what = what
         self.status = status
         self.reason = reason

@@ -231,8 +231,10 @@ class LeaseElection:
                     if not await self._renew(term):
                         # What made the conflict is known by now and harmless: once more, at once.
                         await self._renew(term)
-            except (ApiError, TimeoutError) as error:
-                log.warning("the Lease was not renewed: %r", error)
+            except ApiError as error:
+                log.warning("the Lease was not renewed: %s", error)
+            except TimeoutError:
+                log.warning("the Lease was not renewed: no answer before our own deadline")
         raise LeadershipLost(f"the Lease could not be renewed for {self._renew_s:g} s")
 
     def _left_s(self, term: _Term) -> float:

@@ -135,7 +135,7 @@ class Transport:
         try:
             body = await response.read()
         except (aiohttp.ClientError, OSError) as error:
-            raise _no_answer(request, f"the answer broke off: {error!r}") from error
+            raise _no_answer(request, f"the answer broke off: {_cause(error)}") from error
         finally:
             response.release()
         try:
@@ -172,7 +172,7 @@ class Transport:
             async with response:
                 body = await response.read()
         except (aiohttp.ClientError, OSError) as error:
-            raise _no_answer(request, repr(error)) from error
+            raise _no_answer(request, _cause(error)) from error
         raise from_response(str(request), status=response.status, headers=response.headers, body=body)
 
 
@@ -192,12 +192,16 @@ async def _next_chunk(request: Request, response: aiohttp.ClientResponse, silenc
     except TimeoutError as error:
         raise _no_answer(request, f"the stream was silent for {silence_s:g} s") from error
     except (aiohttp.ClientError, OSError) as error:
-        raise _no_answer(request, f"the stream broke off: {error!r}") from error
+        raise _no_answer(request, f"the stream broke off: {_cause(error)}") from error
 
 
 def _no_answer(request: Request, message: str) -> ApiError:
-    return Unavailable(str(request), reason="Network", message=message)
+    return Unavailable(str(request), message=message)
 
 
 def _not_kubernetes(request: Request, status: int) -> ApiError:
     return Garbled(str(request), status=status, reason="NotJson", message="the answer is no Kubernetes object")
+
+
+def _cause(error: Exception) -> str:
+    return f"{type(error).__name__}: {error}" if str(error) else type(error).__name__

@@ -87,7 +87,7 @@ async def work(world: World, identity: str, epoch: int) -> None:
         world.working.discard(identity)
 
 
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=15, deadline=None)
 @given(st.integers(0, 2**32), st.sampled_from([0.0, 0.1, 0.3, 0.6]))
 def test_never_two_leaders_and_never_an_old_epoch(seed: int, trouble: float) -> None:
     world = World(random.Random(seed))

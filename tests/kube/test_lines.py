@@ -1,12 +1,13 @@
 """A stream's lines come out whole, however the network cut them."""
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from kube.lines import LineBuffer, LineTooLongError
 
 
+@settings(deadline=None)
 @given(st.lists(st.binary(min_size=1).filter(lambda line: b"\n" not in line and line.strip())), st.data())
 def test_any_cut_gives_the_same_lines(lines: list[bytes], data: st.DataObject) -> None:
     whole = b"".join(line + b"\n" for line in lines)

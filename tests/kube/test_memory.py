@@ -24,7 +24,7 @@ async def main():
 asyncio.run(main())
 """
 
-# Half of what an idle agent or webhook may take. Importing the client library alone is most of it.
+# What a process may take before it does anything of its own: 16 MiB below the smallest budget of a component.
 LIMIT_MIB = 64
 
 

@@ -4,7 +4,7 @@ from collections.abc import Iterable
 from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from kube.errors import ApiError, Expired, Garbled
@@ -135,6 +135,7 @@ def test_a12_one_undecodable_object_is_flagged_alone_and_its_last_good_form_stay
     assert list(state.apply({"type": "DELETED", "object": thing("b", version="8")})) == []
 
 
+@settings(max_examples=50, deadline=None)
 @given(st.data())
 def test_whoever_follows_the_events_knows_what_exists(data: st.DataObject) -> None:
     """Property: after each list the replayed events equal the true content, whatever was missed in between."""

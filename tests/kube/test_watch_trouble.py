@@ -121,7 +121,7 @@ async def test_the_log_says_once_what_is_wrong_and_once_that_it_is_over(
 
 def test_trouble_names_resource_and_error() -> None:
     text = str(Trouble(NODES, Unavailable("GET /x", status=502, message="bad"), 3))
-    assert text == "nodes/v1 cannot be watched: GET /x: 502 : bad"
+    assert text == "nodes/v1 cannot be watched: GET /x: 502: bad"
 
 
 async def test_a12_an_object_that_cannot_be_decoded_stops_nothing(api: Api, server: ApiServer) -> None:

@@ -61,6 +61,7 @@ async def watching(
     resource: Resource,
     *,
     timing: Timing = FAST,
+    namespace: str | None = None,
     label_selector: str | None = None,
     real_pauses: bool = True,
 ) -> AsyncIterator[Watching]:
@@ -81,6 +82,7 @@ async def watching(
             api,
             resource,
             decode=raw,
+            namespace=namespace,
             label_selector=label_selector,
             on_trouble=trouble,
             timing=timing,
