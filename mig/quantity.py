@@ -6,6 +6,7 @@ beyond what any resource has, since an exact power of ten of a stranger's choosi
 
 import re
 from fractions import Fraction
+from functools import lru_cache
 from typing import Final
 
 _QUANTITY = re.compile(
@@ -33,7 +34,12 @@ def parse_quantity(value: object) -> Fraction:
     """
     if isinstance(value, bool) or not isinstance(value, str | int):
         raise QuantityError(f"{value!r} is not a quantity; write an integer such as 1")
-    text = str(value) if isinstance(value, str) or abs(value) < 10**_MAX_EXPONENT else "too large"
+    return _parse(str(value) if isinstance(value, str) or abs(value) < 10**_MAX_EXPONENT else "too large")
+
+
+@lru_cache(maxsize=4096)
+def _parse(text: str) -> Fraction:
+    """Few texts recur in every Pod; only what is a quantity, hence short, is kept."""
     match = _QUANTITY.fullmatch(text)
     if match is None:
         raise QuantityError(f"{_shown(text)} is not a quantity; write an integer such as 1")

@@ -35,6 +35,8 @@ class BodyReader:
         size = request.content_length
         if size is not None and size > self._limits.body_bytes:
             raise BodyError(413, f"the body is larger than {self._limits.body_bytes} bytes")
+        if request.content.is_eof():
+            return request.content.read_nowait()  # came with its head, as most do: nothing to wait for
         try:
             async with asyncio.timeout(self._limits.body_s), self._admission(size):
                 return await self._collect(request)

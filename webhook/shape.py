@@ -43,11 +43,12 @@ def sequence(value: object, *, where: str) -> Sequence[object]:
 
 def objects(value: object, *, where: str) -> Sequence[Json]:
     """A list of objects, none of them null."""
-    items = sequence(value, where=where)
-    for index, item in enumerate(items):
+    found: list[Json] = []
+    for index, item in enumerate(sequence(value, where=where)):
         if not isinstance(item, dict):
             raise RefusalError(f"{where}[{index}] is no JSON object", code=MALFORMED)
-    return [mapping(item, where=where) for item in items]
+        found.append(item)
+    return found
 
 
 def text(value: object, *, where: str) -> str:
