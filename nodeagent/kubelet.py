@@ -73,7 +73,11 @@ class Kubelet:
         self._registrations: dict[Profile, Registration] = {}
         self._rivals: tuple[str, ...] = ()
         self._listing = Listing(
-            self._pod_resources, expected=self._expected, renew=self._renew, clock=clock, on_change=self._listed_changed
+            self._pod_resources.allocatable,
+            expected=self._expected,
+            renew=self._renew,
+            clock=clock,
+            on_change=self._listed_changed,
         )
 
         async def patch_status(patch: Mapping[str, Any]) -> Mapping[str, Any]:

@@ -7,10 +7,10 @@ id is in `listed` only if the kubelet said so while it held our stream.
 """
 
 import logging
-from collections.abc import Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
 
-from nodeagent.podresources import KubeletBusy, KubeletError, PodResources
+from nodeagent.podresources import KubeletBusy, KubeletError
 from nodeagent.pulse import Pulse
 
 log = logging.getLogger(__name__)
@@ -53,11 +53,11 @@ class Lasting:
 
 
 class Listing:
-    """The cache. `poke` it when a list or a stream changed; `renew` is called with a resource to register anew."""
+    """The cache. `read` asks the kubelet; `poke` it when a list or a stream changed; `renew` is to register a resource anew."""
 
     def __init__(
         self,
-        pod_resources: PodResources,
+        read: Callable[[], Awaitable[Mapping[str, frozenset[str]]]],
         *,
         expected: Callable[[], Expected],
         renew: Callable[[str], None],
@@ -68,7 +68,7 @@ class Listing:
         self.trouble: str | None = None
         self.answered = False
         self.offered_by_anybody: frozenset[str] = frozenset()
-        self._pod_resources = pod_resources
+        self._allocatable = read
         self._expected = expected
         self._renew = renew
         self._on_change = on_change
@@ -103,7 +103,7 @@ class Listing:
     async def _read(self) -> None:
         before = (self.listed, self.answered, self.foreign)
         try:
-            answer = await self._pod_resources.allocatable()
+            answer = await self._allocatable()
         except KubeletBusy:
             return
         except KubeletError as error:

@@ -13,6 +13,10 @@ from mig.placements import Window
 from mig.profiles import Profile
 from nodeagent.pulse import Pulse
 
+DROP_AFTER_S = 1.0
+"""Least time between `withdraw` and `drop`. The kubelet crashes when an id vanishes while it allocates that id, and it needs some
+milliseconds from our answer, or from taking in the withdrawal, to be done with it."""
+
 
 class Refused(Exception):
     """A device that must not be handed out, or a container that must not start; the text ends up in the Pod's Events."""
@@ -45,6 +49,7 @@ class Offers:
         self._clock = clock
         self._devices: dict[str, Device] = {}
         self._healthy: set[str] = set()
+        self._withdrawn_at: dict[str, float] = {}
         self._profiles: set[Profile] = set()
         self._handed_out: dict[str, float] = {}
         self._in_use: frozenset[str] = frozenset()
@@ -67,15 +72,20 @@ class Offers:
         """List it as unhealthy from now on: the kubelet hands it out no more, and we would refuse."""
         if device_id in self._healthy:
             self._healthy.discard(device_id)
+            self._withdrawn_at[device_id] = self._clock()
             self.changed.fire()
 
     def drop(self, device_id: str) -> None:
-        """Take a withdrawn id off its list, and forget who had it. An id that was offered again in between stays.
+        """Take a withdrawn id off its list, and forget who had it.
 
-        Not before about 2 s after `withdraw`: the kubelet crashes when an id vanishes while it allocates that very id.
+        Does nothing sooner than `DROP_AFTER_S` after the last `withdraw`, nor to an id that was offered again in between: a slice
+        made anew at the same place can have the same UUID, so a drop that was meant for its predecessor may come late.
         """
-        if device_id in self._devices and device_id not in self._healthy:
+        if device_id not in self._devices or device_id in self._healthy:
+            return
+        if self._clock() - self._withdrawn_at[device_id] >= DROP_AFTER_S:
             del self._devices[device_id]
+            del self._withdrawn_at[device_id]
             self._handed_out.pop(device_id, None)
             self.changed.fire()
 

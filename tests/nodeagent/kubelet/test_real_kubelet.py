@@ -6,11 +6,12 @@ Each test has a profile of its own, since the kubelet keeps what was ever regist
 import asyncio
 import time
 from collections.abc import AsyncIterator, Iterator
+from functools import partial
 
 import pytest
 
 from cluster import Cluster, Node
-from mig.profiles import parse_profile
+from mig.profiles import Profile, parse_profile
 from tests.support.real_node import RealNode, running_beside
 from tests.support.slices import device, uuid
 
@@ -30,6 +31,10 @@ async def real(clusters_node: tuple[Cluster, Node]) -> AsyncIterator[RealNode]:
         yield real_node
 
 
+def _counted(real: RealNode, profile: Profile, count: int) -> bool:
+    return real.allocatable(profile) == str(count)
+
+
 @pytest.mark.timeout(120)  # may build the cluster's binary's cache key and start it
 async def test_offered_slice_is_counted_within_half_a_second(real: RealNode) -> None:
     """The Node shows a slice long before the kubelet's own report, up to 10 s later, and keeps showing it through that report."""
@@ -38,7 +43,7 @@ async def test_offered_slice_is_counted_within_half_a_second(real: RealNode) -> 
     for number in range(3):
         began = time.monotonic()
         real.kubelet.offer(device(number, profile))
-        await real.until(lambda count=str(number + 1): real.allocatable(profile) == count, what="the count is shown")
+        await real.until(partial(_counted, real, profile, number + 1), what="the count is shown")
         assert time.monotonic() - began < 0.5
         assert real.kubelet.ready(uuid(number), profile)
     before = len(real.shown)
