@@ -3,8 +3,8 @@
 `LeaseElection.lead` waits for the Lease, runs the work with its epoch, and renews beside it. What it promises:
 
 * The work is cancelled ``renew_s`` after the last renewal that succeeded was *sent*; others may take over
-  ``lease_s`` after they *saw* it. The difference is what the work has to stop in; if it does not, ``abort`` ends the
-  process before the lease does.
+  ``lease_s`` after they *saw* it. The difference is what the work has to stop in; if it does not, or if the whole
+  process stood still, ``abort`` ends the process at the lease's end.
 * Each term has an epoch greater than that of any term before: `leaseTransitions` + 1, and above ``floor_epoch()``,
   which finds the highest epoch in use, should the Lease have been deleted or tampered with.
 * The Lease is released only after the work has stopped.
@@ -62,8 +62,8 @@ def boot_clock() -> float:
 
 
 def end_process() -> None:
-    """Leave at once: the work did not stop, and another may lead from now on."""
-    log.critical("the work did not stop before the end of the lease; leaving at once")
+    """Leave at once: the work may still run, and another may lead from now on."""
+    log.critical("the lease ended before the work did (the process was stopped, or the work hangs); leaving at once")
     os._exit(70)  # EX_SOFTWARE
 
 
