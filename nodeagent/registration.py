@@ -33,6 +33,13 @@ LOOK_S = 0.5
 RETRY_S = (0.02, 0.05, 0.1, 0.25, 0.5, 1.0)
 """Pauses after failures in a row: a kubelet that restarts is back within about a second."""
 
+LASTED_S = 2.0
+"""A registration that ended sooner counts as a failure: a kubelet that hangs up on us at once is not asked fifty times a second."""
+
+RENEWED_S = 1.0
+"""Pause after we ended a stream ourselves. Older kubelets know one plugin a resource: where they notice the old one's end after
+the new one's registration, they take the new one for dead."""
+
 Identity = tuple[int, int, int]
 
 
@@ -81,6 +88,7 @@ class Registration:
     resource: str
     server: PluginServer | None = None
     trouble: str | None = None
+    renewing: bool = False
 
     @property
     def connected(self) -> bool:
@@ -90,6 +98,7 @@ class Registration:
     def renew(self) -> None:
         """Give the present registration up and make another."""
         if self.server is not None:
+            self.renewing = True
             self.server.ended.set()
 
 
@@ -101,11 +110,13 @@ async def keep_registered(
     on_change: Callable[[], None],
 ) -> None:
     """Serve and register, again whenever the kubelet restarts or its stream ends. Eternal."""
+    clock = asyncio.get_running_loop().time
     failures = 0
     while True:
+        began = clock()
         try:
             await _one_registration(registration, directory=directory, make_server=make_server, on_change=on_change)
-            failures = 0
+            failures = 0 if clock() - began >= LASTED_S else failures + 1
         except (NotRegistered, OSError) as error:
             failures += 1
             if registration.trouble != str(error):
@@ -114,7 +125,9 @@ async def keep_registered(
         finally:
             registration.server = None
         on_change()
-        await asyncio.sleep(RETRY_S[min(failures, len(RETRY_S) - 1)])
+        pause = RETRY_S[min(failures, len(RETRY_S) - 1)]
+        await asyncio.sleep(max(pause, RENEWED_S) if registration.renewing else pause)
+        registration.renewing = False
 
 
 async def _one_registration(

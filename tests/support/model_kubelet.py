@@ -51,6 +51,7 @@ class ModelKubelet:
     """Ids that another plugin offers."""
     opens_streams: bool = True
     takes_in_lists: bool = True
+    hangs_up: bool = False
     accepts: bool = True
     fault: grpc.StatusCode | None = None
     """How PodResources answers, if not properly."""
@@ -196,12 +197,15 @@ class ModelKubelet:
             response_deserializer=pb.ListAndWatchResponse.FromString,
         )
         resource = plugin.request.resource_name
-        with contextlib.suppress(grpc.aio.AioRpcError):
-            async for answer in watch(pb.Empty()):
+        with contextlib.suppress(grpc.aio.AioRpcError, asyncio.CancelledError):
+            call = watch(pb.Empty())
+            async for answer in call:
                 devices = {each.id: each.health for each in answer.devices}
                 self.history.append((resource, devices))
                 if self.takes_in_lists:
                     self.lists[resource] = devices
+                if self.hangs_up:
+                    call.cancel()
         if self._plugins.get(resource) is plugin:
             self.lists[resource] = dict.fromkeys(self.lists.get(resource, {}), "Unhealthy")
 

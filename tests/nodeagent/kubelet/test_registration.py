@@ -6,6 +6,7 @@ import stat
 from pathlib import Path
 
 from mig.profiles import parse_profile
+from nodeagent.listing import UNLISTED_S
 from tests.support.beside_kubelet import Beside, beside
 from tests.support.model_kubelet import ModelKubelet
 from tests.support.slices import device, uuid
@@ -81,6 +82,28 @@ async def test_a_stream_that_ends_is_registered_again(scene: Beside) -> None:
     await scene.kubelet.break_stream(SMALL.resource)
     await scene.kubelet.until(lambda: len(scene.kubelet.registrations) == 2, what="a second registration")
     await scene.kubelet.until(lambda: uuid(1) in scene.ours.offered_now(), what="the slice is offered again")
+
+
+async def test_a_kubelet_that_hangs_up_each_time_is_not_hammered(scene: Beside) -> None:
+    """The pauses grow to a second, and end when it stays."""
+    scene.kubelet.hangs_up = True
+    scene.ours.offer(device(1, SMALL))
+    await asyncio.sleep(1.5)
+    assert 2 <= len(scene.kubelet.registrations) <= 8
+    scene.kubelet.hangs_up = False
+    await scene.kubelet.until(lambda: uuid(1) in scene.ours.offered_now(), what="the slice is offered")
+
+
+async def test_a_list_that_is_not_heard_is_registered_again(scene: Beside) -> None:
+    """The kubelet holds our stream but goes by another list: after `UNLISTED_S` it gets a new registration."""
+    scene.kubelet.takes_in_lists = False
+    scene.ours.offer(device(1, SMALL))
+    await scene.kubelet.until(lambda: len(scene.kubelet.history) == 1, what="a first registration")
+    scene.kubelet.takes_in_lists = True
+    await scene.kubelet.until(
+        lambda: uuid(1) in scene.ours.offered_now(), what="the slice is offered", within_s=UNLISTED_S + 5
+    )
+    assert len(scene.kubelet.registrations) == 2
 
 
 async def test_left_over_sockets_are_removed_and_others_left_alone(folder: Path) -> None:
