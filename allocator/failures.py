@@ -35,7 +35,8 @@ def _look_at(desk: Desk, tracked: Tracked, gpu: str, placed: Placed, claim: Clai
         return
     report = tracked.reports.get((gpu, placed))
     impossible = _is_impossible(tracked, gpu, placed, report)
-    if pod is not None and (impossible or gpu not in tracked.cut_gpus or _is_taken(pod, report)):
+    useless = report is not None and report.state is SliceState.FAILED
+    if pod is not None and (impossible or useless or gpu not in tracked.cut_gpus or _is_taken(pod, report)):
         desk.give_up(pod.uid)
     if impossible:
         desk.notes.avoided[tracked.migspec.name, gpu, placed.window.start] = desk.now + AVOID_S
@@ -43,9 +44,12 @@ def _look_at(desk: Desk, tracked: Tracked, gpu: str, placed: Placed, claim: Clai
 
 
 def _is_impossible(tracked: Tracked, gpu: str, placed: Placed, report: StatusSlice | None) -> bool:
-    """Whether the slice is not there and will not be: it failed, or something stubborn lies in its place."""
-    if report is not None and report.state is not SliceState.CREATING:
-        return report.state is SliceState.FAILED
+    """Whether the slice is not there and will not be: it failed, or something stubborn lies in its place.
+
+    One that exists stays in the spec even if it is of no use now: what a GPU in trouble holds is not ours to throw away.
+    """
+    if report is not None and (report.uuid or report.state is not SliceState.CREATING):
+        return report.state is SliceState.FAILED and not report.uuid
     return any(
         other.state in _STUBBORN and placed.window.overlaps(other.window)
         for (where, _), other in tracked.reports.items()

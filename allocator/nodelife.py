@@ -12,14 +12,12 @@ from allocator.decisions import Create, LabelAgent, Remove
 from allocator.desk import Desk, owned_by
 from allocator.fleet import NodeFacts
 from allocator.view import Tracked
-from mig.migspec import SliceState, StatusGpu
+from mig.migspec import StatusGpu
 from mig.names import AGENT_LABEL
 from mig.occupancy import Placed
 
 MAX_GPUS: Final = 16
 """As many as the CRD's cost limits let a MigSpec name."""
-
-_EXISTING: Final = (SliceState.FREE, SliceState.USED, SliceState.DELETING, SliceState.RELEASE_BLOCKED)
 
 
 @dataclass
@@ -76,7 +74,8 @@ def _take_on_gpus(desk: Desk, tracked: Tracked) -> None:
 
 
 def _existing_slices(gpu: StatusGpu) -> tuple[Placed, ...]:
-    return tuple(item.placed for item in gpu.slices if item.owned and item.state in _EXISTING)
+    """Ours that exist, whatever is to be said of them: a MIG device has a UUID."""
+    return tuple(item.placed for item in gpu.slices if item.owned and item.uuid)
 
 
 def _give_back(desk: Desk, tracked: Tracked, life: NodeLife) -> None:

@@ -142,7 +142,9 @@ def _gpu_view(tracked: Tracked, gpu: StatusGpu, slices: Mapping[Placed, Claim | 
 
 
 def _is_going(item: StatusSlice) -> bool:
-    return item.owned and item.state in (SliceState.DELETING, SliceState.FREE, SliceState.FAILED)
+    if not item.owned:
+        return False
+    return item.state in (SliceState.DELETING, SliceState.FREE) or (item.state is SliceState.FAILED and not item.uuid)
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,7 +1,7 @@
 """Pods that nobody binds where their slices are (S8), and slices that cannot be made."""
 
 from tests.allocator.machines import schedule
-from tests.allocator.storeapi import NODES, PODS
+from tests.allocator.storeapi import MIGSPECS, NODES, PODS
 from tests.allocator.world import world
 
 
@@ -90,6 +90,26 @@ def test_a_slice_that_cannot_be_made_is_given_up_and_its_place_avoided() -> None
         ((_, now, _, _),) = w.claims(uid)
         assert now != gpu
         assert w.slices("n1") == [placed]
+
+
+def test_a_slice_on_a_gpu_in_trouble_loses_its_waiting_pod_and_stays_in_the_spec() -> None:
+    with world(gpus=2) as w:
+        uid = w.add_pod("a", "7g.80gb")
+        w.round()
+        machine = w.machines["n1"]
+        while machine.work():
+            pass
+        machine.report()
+        ((_, gpu, placed, _),) = w.claims(uid)
+        obj = w.store.get(MIGSPECS, "", "n1")
+        for item in next(item for item in obj["status"]["gpus"] if item["uuid"] == gpu)["slices"]:
+            item |= {"state": "Failed", "message": "GPU is lost"}
+        w.store.update(MIGSPECS, "", "n1", obj, subresource="status")
+        w.round()
+        w.round()
+        ((_, other, _, _),) = w.claims(uid)
+        assert other != gpu
+        assert w.slices("n1") == [placed, placed]
 
 
 def test_a_place_that_failed_is_tried_again_after_a_while() -> None:

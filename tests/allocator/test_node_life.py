@@ -51,6 +51,15 @@ def test_slices_of_ours_that_lie_there_already_are_taken_on_not_taken_away() -> 
         assert machine.destroyed == 0
 
 
+def test_a_slice_that_the_kubelet_does_not_offer_yet_is_taken_on_as_well() -> None:
+    with world() as w:
+        machine = w.add_node("n2", "GPU-2-0", hides_slices=True)
+        machine.instances["GPU-2-0"][ONE] = "MIG-before"
+        w.run(4)
+        assert w.slices("n2") == [ONE]
+        assert machine.destroyed == 0
+
+
 def test_a_foreign_slice_keeps_its_room_and_never_enters_the_spec() -> None:
     with world() as w:
         machine = w.machines["n1"]
