@@ -72,12 +72,14 @@ class World:
         return self.stack.nodes[name]
 
     async def create(self, *manifests: Mapping[str, Any]) -> None:
-        """Create Pods at once; raises what the API server says."""
+        """Create Pods at once and wait until the watch shows them; raises what the API server says."""
         for manifest in manifests:
             self.timeline.submitted(self.namespace, manifest["metadata"]["name"], self._onlooker.clock())
         await asyncio.gather(
             *(self.api.create(PODS, dict(manifest), namespace=self.namespace) for manifest in manifests)
         )
+        for manifest in manifests:
+            await self.until(partial(self._has, manifest["metadata"]["name"], Step.CREATED), "the new Pod")
 
     async def until(self, holds: Callable[[], Any], what: str, *, timeout_s: float = PATIENCE_S) -> None:
         """Wait until something is seen to be so; fails with what is there instead."""
@@ -213,10 +215,10 @@ async def _cold(here: World) -> None:
 
 
 async def _clear(here: World) -> None:
-    names = [p.name for p in here.timeline.pods.values() if p.namespace == here.namespace and not p.gone]
-    for name in names:
+    pods, _ = await here.api.list(PODS, namespace=here.namespace)
+    for left in pods:
         try:
-            await here.api.delete(PODS, name, namespace=here.namespace)
+            await here.api.delete(PODS, left["metadata"]["name"], namespace=here.namespace)
         except NotFound:
             continue
     await here.until(
