@@ -110,7 +110,7 @@ def next_material(
     )
     if leaf is wanted.leaf and leaf is not None and _signed_by(leaf, authority) and _old(leaf, now, lifetimes):
         wanted = replace(wanted, bundle=(authority.certificate,))
-    return None if not held.faults and wanted == replace(held, faults=()) else wanted
+    return None if wanted == replace(held, faults=()) else wanted
 
 
 def _next_leaf(

@@ -1,6 +1,6 @@
-"""The rules for one container that names a MIG resource. Each function returns nothing or refuses, in the user's words.
+"""The rules for one container that names a MIG resource. What breaks one is refused in the user's words.
 
-The rules are those of `docs/architecture.md`: at most one MIG device a container, quantities and requests as the API server's
+At most one MIG device a container, quantities and requests as the API server's
 rule for extended resources has them, no whole GPU beside, and no `NVIDIA_VISIBLE_DEVICES` of the user's own, which would
 win over the one that the device plugin sets and show the container more than its slice.
 """

@@ -22,7 +22,15 @@ from tests.support.apiserver import ApiServer, api_server
 from tests.support.objectstore import StatusError
 from tests.webhook.waiting import until
 from webhook.authority import Names, new_leaf
-from webhook.certificates import LEAF_CERTIFICATE, LEAF_KEY, Lifetimes, Material, read_material, write_material
+from webhook.certificates import (
+    BUNDLE_KEY,
+    LEAF_CERTIFICATE,
+    LEAF_KEY,
+    Lifetimes,
+    Material,
+    read_material,
+    write_material,
+)
 from webhook.metrics import Metrics
 from webhook.rotation import Objects, Pace, Rotation
 from webhook.served import ServedCertificate
@@ -230,6 +238,17 @@ async def test_a_torn_pair_leaves_the_old_one_served_and_is_told_once(world: Wor
     assert event["reason"] == "CertificateBroken"
     assert "tls.key is not the key of tls.crt" in event["note"]
     assert event["regarding"]["name"] == "certificates"
+
+
+async def test_a_broken_bundle_is_never_published(world: World, replica: Replica) -> None:
+    """T2: what API servers trust stays as it is, even where the Secret cannot be mended."""
+    world.server.interceptors.append(refuse_writes("PUT", "PATCH"))
+    bundle = world.bundle()
+    await world.change_secret({BUNDLE_KEY: base64.b64encode(b"garbage").decode()})
+    await until(lambda: replica.sample("certificate_errors_total") == 1)
+    await asyncio.sleep(0.5)
+    assert world.bundle() == bundle
+    await world.shake_hands(replica)
 
 
 async def test_a_torn_pair_is_mended_with_the_leaf_that_is_in_use(world: World, replica: Replica) -> None:

@@ -98,8 +98,11 @@ ODD_PODS = st.fixed_dictionaries(
 PROFILES = st.sampled_from(
     [ONE, TWO, "nvidia.com/mig-1g.10gb.me", "nvidia.com/mig-2g.24gb-me", "nvidia.com/mig-1g.24gb.me.all"]
 )
+ONE_AND_REQUEST = st.tuples(st.sampled_from(["0", "1"]), st.sampled_from(["0", "1", "1000m", None])).map(
+    lambda pair: {"limits": {ONE: pair[0]}, "requests": {} if pair[1] is None else {ONE: pair[1]}}
+)
 ASKING = st.fixed_dictionaries(
-    {"name": NAMES, "resources": PROFILES.map(lambda resource: {"limits": {resource: "1"}})},
+    {"name": NAMES, "resources": PROFILES.map(lambda resource: {"limits": {resource: "1"}}) | ONE_AND_REQUEST},
     optional={"restartPolicy": st.just("Always")},
 )
 SOUND_PODS = st.fixed_dictionaries(
