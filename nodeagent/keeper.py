@@ -119,8 +119,8 @@ class Keeper:
         else:
             used = frozenset(item.gi for item in record.ours() if self._state.use(item.uuid))
             todo = plan(View(gpu.shape, wanted, record.instances, record.owned, used))
-        for placed in [each for each in record.failed if each not in (wanted or ())]:
-            del record.failed[placed]
+        for placed in [each for each in record.failed if each not in (wanted or ()) or each in todo.waiting]:
+            del record.failed[placed]  # not wanted any more, or a reading has shown what is in its way
         if (todo.waiting, todo.fault) != (record.waiting, record.fault):
             record.waiting, record.fault = todo.waiting, todo.fault
             self._state.changed.fire()
@@ -143,13 +143,11 @@ class Keeper:
         began = self._clock()
         try:
             await make()
-        except (DriverSilent, DriverUnavailable):
-            raise
         except DriverError as error:
             self._observe(step, type(error).__name__)
+            if isinstance(error, GpuUnavailable | DriverUnavailable):
+                raise  # no fault of this slice
             self._failed(placed, error)
-            if isinstance(error, GpuUnavailable):
-                raise
             await self._read()
             return True
         self._observe(step, "ok")

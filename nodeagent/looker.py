@@ -87,6 +87,8 @@ class Looker:
 
         False where the kubelet or one of those GPUs did not answer; then what was used stays used.
         """
+        if self._state.inherited is None:
+            return False  # the Pods are not known yet: PodResources would name holders that nobody can tell apart
         async with self._reading:
             asked_at = self._clock()
             assignments = await self._assignments()
@@ -97,7 +99,7 @@ class Looker:
                 pids |= await self._pids(ending)
                 judgement = judge(self._state.offered(), self._sight(assignments, pids, asked_at), self._state.memory)
             self._take(judgement)
-            if assignments is not None and self._state.inherited is not None and not self._state.looked:
+            if assignments is not None and not self._state.looked:
                 self._state.looked = True
                 self._state.changed.fire()
             return assignments is not None and None not in pids.values()

@@ -31,6 +31,8 @@ SILENT: Final = "DriverSilent"
 UNAVAILABLE: Final = frozenset({"DriverUnavailable", "GpuUnavailable"})
 """Troubles under which no container could start on a slice. A driver that is merely silent may just be slow."""
 
+LEAVING: Final = "goes when the Node shows the lower count, every bound Pod has its device and nobody took it meanwhile"
+
 _MESSAGE_LIMIT: Final = 3000
 """Characters of one message; the schema allows more, and nobody reads more."""
 
@@ -140,7 +142,7 @@ def _state(item: Instance, facts: GpuFacts, *, wanted: bool) -> tuple[SliceState
         return SliceState.USED, _why_used(use, wanted=wanted)
     if not wanted:
         blocked = facts.blocked.get(item.gi)
-        return (SliceState.RELEASE_BLOCKED, blocked) if blocked else (SliceState.DELETING, "")
+        return (SliceState.RELEASE_BLOCKED, blocked) if blocked else (SliceState.DELETING, LEAVING)
     if facts.trouble and facts.trouble.reason in UNAVAILABLE:
         return SliceState.FAILED, facts.trouble.message
     if item.gi in facts.ready:

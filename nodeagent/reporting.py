@@ -1,13 +1,13 @@
 """Gathers what the report is made of: from the node's state, the kubelet's half and the ledger, into `report.Facts`.
 
-Before every GPU was read once there is no report of ours: the last one stays, and only its health changes, since what is not
-known yet must not look empty.
+Before every GPU was read and usage was judged once there is no report of ours: the last one stays, and only its health changes,
+since what is not known yet must look neither empty nor free.
 """
 
 from collections.abc import Iterator
 from datetime import UTC, datetime
 
-from mig.migspec import MigMode, MigSpec
+from mig.migspec import MigMode, MigSpec, Status
 from mig.occupancy import Placed
 from nodeagent.departures import BLOCKED_AFTER_TRIES
 from nodeagent.kubelet import Kubelet
@@ -24,15 +24,24 @@ def report_of(state: NodeState, *, kubelet: Kubelet, ledger_trouble: str, now: d
     if migspec is None:
         return None
     time = now.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
-    if not state.hardware_known:
-        if state.driver_trouble is None or migspec.status is None:
+    if not (state.hardware_known and state.looked):
+        trouble = state.driver_trouble or _kubelet_away(kubelet)
+        if trouble is None:
             return None
-        status = unhealthy(migspec.status, state.driver_trouble, now=time)
+        status = unhealthy(migspec.status or Status(0, state.boot_id), trouble, now=time)
     else:
         facts = _facts(state, migspec, kubelet=kubelet, ledger_trouble=ledger_trouble)
         status = status_of(facts, before=state.conditions, now=time)
     state.conditions = status.conditions
     return Report(migspec.name, migspec.uid, status)
+
+
+def _kubelet_away(kubelet: Kubelet) -> Trouble | None:
+    """That it does not answer; None also while it has not been asked yet."""
+    status = kubelet.status
+    return (
+        None if status.reachable or not status.troubles else Trouble("KubeletUnavailable", "; ".join(status.troubles))
+    )
 
 
 def _facts(state: NodeState, migspec: MigSpec, *, kubelet: Kubelet, ledger_trouble: str) -> Facts:
@@ -90,10 +99,8 @@ def _troubles(state: NodeState, migspec: MigSpec, kubelet: Kubelet) -> Iterator[
     """What concerns the whole node, the most serious first."""
     if state.driver_trouble:
         yield state.driver_trouble
-    status = kubelet.status
-    if not status.reachable:
-        text = "; ".join(status.troubles) or "the kubelet has not answered yet"
-        yield Trouble("KubeletUnavailable", text)
+    if away := _kubelet_away(kubelet):
+        yield away
     if state.spec_trouble:
         yield state.spec_trouble
     for record in state.gpus.values():
@@ -103,5 +110,5 @@ def _troubles(state: NodeState, migspec: MigSpec, kubelet: Kubelet) -> Iterator[
     for gpu in migspec.spec.gpus:
         if gpu.uuid not in here and gpu.slices:
             yield Trouble("GpuUnavailable", f"the spec names GPU {gpu.uuid}, which this node does not have (any more)")
-    if status.reachable and status.troubles:
-        yield Trouble("KubeletTrouble", "; ".join(status.troubles))
+    if kubelet.status.reachable and kubelet.status.troubles:
+        yield Trouble("KubeletTrouble", "; ".join(kubelet.status.troubles))

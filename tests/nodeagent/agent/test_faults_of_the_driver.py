@@ -1,0 +1,117 @@
+"""A driver that is missing, hangs or loses a GPU: the agent stays up, says so, harms nothing, and recovers by itself."""
+
+import time
+
+from tests.support.agenthost import AgentHost, slices, states
+
+GPU_IS_LOST, LIB_RM_VERSION_MISMATCH = 15, 18
+
+
+async def test_a_missing_driver_is_told_and_found_later(host: AgentHost) -> None:
+    """N4: `Healthy=False` with what to do, nothing vanishes from the report, and it recovers in the same process."""
+    host.start()
+    await host.want({0: ["1g.10gb@0+1"]})
+    await host.until_free(0, "1g.10gb@0+1")
+    host.kill()
+    host.sim.inject(function="nvmlInitWithFlags", code=LIB_RM_VERSION_MISMATCH)
+    host.start()
+
+    status = await host.until(lambda status: "reboot the node" in str(status), "the driver's mismatch")
+    assert "1g.10gb@0" in states(status)
+    healthy = status.condition("Healthy")
+    assert healthy is not None
+    assert (healthy.status, healthy.reason) == ("False", "DriverUnavailable")
+    assert (await host.get("/healthz"))[0] == 200
+    code, text = await host.get("/readyz")
+    assert code == 503
+    assert "version mismatch" in text
+    host.sim.clear_faults()
+    await host.until_free(0, "1g.10gb@0+1")
+
+
+async def test_no_library_at_all_is_no_crash(host: AgentHost) -> None:
+    """N4: an agent on a node whose driver is not installed yet."""
+    host.start(driver=False)
+    code, _ = await host.get("/healthz")
+    assert code == 200
+    await host.until_unready("install the NVIDIA driver")
+    assert host.process is not None
+    assert host.process.poll() is None
+
+
+async def test_a_call_that_hangs_stops_neither_probes_nor_the_other_gpu(host: AgentHost) -> None:
+    """N7: the metric shows it, no second call is made on that GPU, and when it returns all goes on."""
+    host.start()
+    await host.want({0: [], 1: []})
+    await host.until_free(1)
+    host.sim.reset_calls()
+    host.sim.inject(function="nvmlDeviceCreateGpuInstanceWithPlacement", gpu=0, block_ms=120_000)
+    await host.want({0: ["1g.10gb@0+1"], 1: ["3g.40gb@4+4"]})
+    await host.until(lambda status: states(status).get("3g.40gb@4") == "Free", "the other GPU is served")
+    began = time.monotonic()
+    assert (await host.get("/healthz"))[0] == 200
+    assert time.monotonic() - began < 1
+    _, metrics = await host.get("/metrics")
+    (running,) = [
+        line for line in metrics.splitlines() if line.startswith('nos_mig_agent_nvml_running_seconds{gpu="0"}')
+    ]
+    assert float(running.split()[-1]) > 0
+    assert host.sim.calls()["nvmlDeviceCreateGpuInstanceWithPlacement"] == 2
+    host.sim.clear_faults()
+    await host.until_free(0, "1g.10gb@0+1")
+
+
+async def test_a_lost_gpu_is_excluded_and_comes_back(host: AgentHost) -> None:
+    """N5: its slices are Failed, with the reason; the other GPU's are not; nothing is destroyed."""
+    host.start()
+    await host.want({0: ["1g.10gb@0+1"], 1: ["1g.10gb@0+1"]})
+    await host.until_free(0, "1g.10gb@0+1")
+    await host.until_free(1, "1g.10gb@0+1")
+    host.sim.inject(gpu=0, code=GPU_IS_LOST)
+    await host.want({0: ["1g.10gb@0+1", "1g.10gb@1+1"], 1: ["1g.10gb@0+1", "1g.10gb@1+1"]})
+    first, second = (gpu.uuid for gpu in host.sim.gpus)
+    status = await host.until(
+        lambda status: (
+            {item.state.value for item in slices(status, second)} == {"Free"}
+            and {item.state.value for item in slices(status, first)} == {"Failed"}
+        ),
+        "one lost, one served",
+    )
+    healthy = status.condition("Healthy")
+    assert healthy is not None
+    assert healthy.reason == "GpuUnavailable"
+    host.sim.clear_faults()
+    await host.until_free(0, "1g.10gb@0+1", "1g.10gb@1+1")
+
+
+async def test_a_reboot_in_mid_change_starts_from_empty_hardware(host: AgentHost) -> None:
+    """N8: the boot id differs, so entries of before mean nothing, and what is wanted is made again."""
+    host.start()
+    await host.want({0: ["1g.10gb@0+1", "3g.40gb@4+4"]})
+    await host.until_free(0, "1g.10gb@0+1", "3g.40gb@4+4")
+    host.kill()
+    host.sim.reboot()
+    host.sim.create_foreign(0, "1g.10gb", 0)
+    host.start()
+    boot = host.sim.boot_id.strip()
+    status = await host.until(
+        lambda status: status.boot_id == boot and states(status).get("3g.40gb@4") == "Free", "made again"
+    )
+    assert host.hardware(0) == {("1g.10gb", 0, True), ("3g.40gb", 4, True)}
+    assert {item.state.value for gpu in status.gpus for item in gpu.slices if not item.owned} == {"Foreign"}
+
+
+async def test_a_second_agent_waits_and_takes_over(host: AgentHost) -> None:
+    """N9: it answers probes meanwhile, and touches nothing."""
+    host.start()
+    await host.want({0: ["1g.10gb@0+1"]})
+    await host.until_free(0, "1g.10gb@0+1")
+    first = host.process
+    host.start()
+    await host.until_unready("another agent runs on this node")
+    assert (await host.get("/healthz"))[0] == 200
+    assert first is not None
+    first.kill()
+    first.wait()
+    await host.want({0: ["1g.10gb@0+1", "1g.10gb@1+1"]})
+    await host.until_free(0, "1g.10gb@0+1", "1g.10gb@1+1")

@@ -1,0 +1,240 @@
+"""One agent process on a real node with simulated GPUs; the test stands in for the allocator and writes the spec."""
+
+import asyncio
+import json
+import os
+import signal
+import subprocess
+import sys
+import urllib.error
+import urllib.request
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, TypeVar
+
+from demo.stack import NAMESPACE, Stack
+from kube.client import Api
+from kube.errors import ApiError, NotFound
+from kube.resource import NODES, PODS
+from mig.migspec import MigSpec, SliceState, Spec, SpecGpu, SpecSlice, Status, StatusSlice
+from mig.migspec_json import migspec_from_json, new_migspec, spec_to_json
+from nodeagent.publisher import MIGSPECS
+from simgpu import SimNode
+from tests.support.instances import placed
+
+POLL_S = 0.02
+
+T = TypeVar("T")
+
+
+@dataclass
+class AgentHost:
+    """What a test holds. GPUs are named by their index, slices as `3g.40gb@4+4`."""
+
+    api: Api
+    stack: Stack
+    node: str
+    sim: SimNode
+    folder: Path
+    environment: dict[str, str] = field(default_factory=dict)
+    process: subprocess.Popen[bytes] | None = None
+    kubeconfig: Path | None = None
+    pods: list[str] = field(default_factory=list)
+
+    @property
+    def state_dir(self) -> Path:
+        """The agent's state folder."""
+        return self.folder / "state"
+
+    @property
+    def log(self) -> str:
+        """All that agents of this test logged."""
+        return (self.folder / "agent.log").read_text(errors="replace")
+
+    def start(self, *, driver: bool = True) -> None:
+        """Start an agent, with or without a driver in its reach."""
+        here = self.stack.nodes[self.node].node
+        self.kubeconfig = self.kubeconfig or self.stack.cluster.service_account_kubeconfig(
+            NAMESPACE, "nos-mig-nodeagent", node=self.node
+        )
+        (self.folder / "ready.json").unlink(missing_ok=True)
+        argv = [
+            *(str(Path(sys.executable).with_name("nos-mig")), "nodeagent", "--node-name", self.node),
+            *("--device-plugin-dir", str(here.device_plugin_dir)),
+            *("--pod-resources-socket", str(here.pod_resources_socket)),
+            *("--state-dir", str(self.state_dir), "--kubeconfig", str(self.kubeconfig)),
+            *("--health-port", "0", "--ready-file", str(self.folder / "ready.json")),
+        ]
+        found = self.sim.environment() if driver else {}
+        boot = {"NOS_MIG_BOOT_ID_FILE": str(self.sim.directory / "boot_id")}
+        with (self.folder / "agent.log").open("ab") as log:
+            self.process = subprocess.Popen(argv, env={**os.environ, **boot, **found, **self.environment}, stderr=log)
+
+    def kill(self, sign: signal.Signals = signal.SIGKILL) -> None:
+        """End the agent."""
+        if self.process is not None:
+            self.process.send_signal(sign)
+            self.process.wait(timeout=20)
+            self.process = None
+
+    def resident_bytes(self) -> int:
+        """The memory that the agent occupies."""
+        assert self.process is not None
+        pages = Path(f"/proc/{self.process.pid}/statm").read_text(encoding="ascii").split()[1]
+        return int(pages) * os.sysconf("SC_PAGESIZE")
+
+    async def want(self, gpus: Mapping[int, Sequence[str]], *, epoch: int = 1) -> int:
+        """Write the spec as the allocator would, and give its generation."""
+        spec = Spec(
+            epoch,
+            tuple(
+                SpecGpu(self.sim.gpus[index].uuid, tuple(SpecSlice(p.window, p.profile) for p in map(placed, places)))
+                for index, places in gpus.items()
+            ),
+        )
+        return await self.write(spec_to_json(spec))
+
+    async def write(self, spec: Mapping[str, Any]) -> int:
+        """Write any spec."""
+        try:
+            obj = await self.api.get(MIGSPECS, self.node)
+        except NotFound:
+            uid = (await self.api.get(NODES, self.node))["metadata"]["uid"]
+            obj = new_migspec(node=self.node, node_uid=uid, spec=Spec(0))
+            obj["spec"] = dict(spec)
+            return int((await self.api.create(MIGSPECS, obj))["metadata"]["generation"])
+        obj["spec"] = dict(spec)
+        return int((await self.api.replace(MIGSPECS, obj))["metadata"]["generation"])
+
+    async def migspec(self) -> MigSpec:
+        """The MigSpec as stored."""
+        return migspec_from_json(await self.api.get(MIGSPECS, self.node))
+
+    async def until(self, condition: Callable[[Status], bool], what: str, *, within_s: float = 20.0) -> Status:
+        """Wait for a report of the present generation for which the condition holds; a time-out shows the last report."""
+        found: MigSpec | None = None
+        try:
+            async with asyncio.timeout(within_s):
+                while True:
+                    found = await self.migspec()
+                    status = found.status
+                    if status and status.observed_generation == found.generation and condition(status):
+                        return status
+                    await asyncio.sleep(POLL_S)
+        except TimeoutError as error:
+            raise AssertionError(f"not within {within_s:g} s: {what}; last {found}\n{self.log[-4000:]}") from error
+
+    async def until_free(self, gpu: int, *places: str, within_s: float = 20.0) -> list[StatusSlice]:
+        """Wait until a GPU holds exactly these slices of ours, all Free."""
+        wanted = sorted(map(placed, places))
+
+        def reached(status: Status) -> bool:
+            here = slices(status, self.sim.gpus[gpu].uuid)
+            return [item.placed for item in here] == wanted and {item.state for item in here} <= {SliceState.FREE}
+
+        return slices(await self.until(reached, f"{places} free", within_s=within_s), self.sim.gpus[gpu].uuid)
+
+    def hardware(self, gpu: int) -> set[tuple[str, int, bool]]:
+        """What is really on a GPU: profile, start, and whether it has a CI."""
+        return {(i.profile, i.start, bool(i.compute_instances)) for i in self.sim.gpus[gpu].instances}
+
+    async def run_pod(self, name: str, profile: str, *command: str) -> str:
+        """Create a Pod of one container and give its uid."""
+        self.pods.append(name)
+        container = {
+            "name": "main",
+            "image": "pretended",
+            "command": list(command) or ["forever"],
+            "resources": {"limits": {f"nvidia.com/mig-{profile}": 1}},
+        }
+        pod = {
+            "apiVersion": "v1",
+            "kind": "Pod",
+            "metadata": {"name": name},
+            "spec": {"restartPolicy": "Never", "terminationGracePeriodSeconds": 1, "containers": [container]},
+        }
+        return str((await self.api.create(PODS, pod, namespace="default"))["metadata"]["uid"])
+
+    async def until_phase(self, name: str, *phases: str, within_s: float = 30.0) -> dict[str, Any]:
+        """Wait for a Pod to be in one of these phases."""
+        async with asyncio.timeout(within_s):
+            while True:
+                pod = await self.api.get(PODS, name, namespace="default")
+                if pod["status"]["phase"] in phases:
+                    return pod
+                await asyncio.sleep(POLL_S)
+
+    async def delete_pod(self, name: str, *, grace_s: int | None = None) -> None:
+        """Delete a Pod; with 0 it is force-deleted."""
+        await self.api.delete(PODS, name, namespace="default", grace_period_s=grace_s)
+
+    def devices_of(self, pod: str) -> str:
+        """What the Pod's container was told to see."""
+        (file,) = self.stack.nodes[self.node].node.containers_dir.glob(f"*_{pod}_main_*.json")
+        return str(json.loads(file.read_text())["env"]["NVIDIA_VISIBLE_DEVICES"])
+
+    async def get(self, path: str, *, within_s: float = 10.0) -> tuple[int, str]:
+        """Ask the agent's health server."""
+        async with asyncio.timeout(within_s):
+            while True:
+                try:
+                    port = json.loads((self.folder / "ready.json").read_text())["health"]
+                    return await asyncio.to_thread(_get, f"http://127.0.0.1:{port}{path}")
+                except OSError:
+                    await asyncio.sleep(POLL_S)
+
+    async def until_unready(self, words: str) -> None:
+        """Wait until the agent says, for these words, that it is not ready."""
+        await _poll(lambda: self.get("/readyz"), lambda answer: answer[0] == 503 and words in answer[1], words)
+
+    async def until_called(self, function: str) -> None:
+        """Wait until the agent is, or was, inside that call of the driver."""
+
+        async def count() -> int:
+            return self.sim.calls().get(function, 0)
+
+        await _poll(count, bool, function)
+
+    async def clean(self) -> None:
+        """End the agent and take away what the test left in the cluster."""
+        self.kill()
+        for pod in self.pods:
+            try:
+                await self.delete_pod(pod, grace_s=0)
+            except ApiError:
+                continue
+        try:
+            await self.api.delete(MIGSPECS, self.node)
+        except NotFound:
+            return
+
+
+def slices(status: Status, gpu: str) -> list[StatusSlice]:
+    """The slices of one GPU that are ours, by place."""
+    found = status.gpu(gpu)
+    return sorted((item for item in found.slices if item.owned) if found else [], key=lambda item: item.placed)
+
+
+def states(status: Status) -> dict[str, str]:
+    """`1g.10gb@0` → state, over all GPUs."""
+    return {f"{item.profile}@{item.window.start}": item.state.value for gpu in status.gpus for item in gpu.slices}
+
+
+async def _poll(look: Callable[[], Awaitable[T]], reached: Callable[[T], bool], what: str) -> None:
+    try:
+        async with asyncio.timeout(20):
+            while True:
+                if reached(await look()):
+                    return
+                await asyncio.sleep(POLL_S / 4)
+    except TimeoutError as error:
+        raise AssertionError(f"not within 20 s: {what}") from error
+
+
+def _get(url: str) -> tuple[int, str]:
+    try:
+        with urllib.request.urlopen(url, timeout=2) as answer:
+            return answer.status, answer.read().decode()
+    except urllib.error.HTTPError as error:
+        return error.code, error.read().decode()
