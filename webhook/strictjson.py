@@ -12,6 +12,7 @@ MAX_DEPTH: Final = 50
 """Levels. A review of a Pod has about 12, with managedFields about 20."""
 
 _NO_BRACKETS: Final = bytes(byte for byte in range(256) if byte not in b"[]{}")
+_NO_STRUCTURE: Final = bytes(byte for byte in range(256) if byte not in b'[]{}"\\')
 _DOWN: Final = b"\x01"
 _STEPS: Final = bytes.maketrans(b"[{]}", b"\x01\x01\xff\xff")
 """One level down is +1, one up is -1, as signed bytes."""
@@ -39,14 +40,20 @@ def parse(body: bytes) -> Any:
 
 def deeper_than(body: bytes, depth: int) -> bool:
     """Whether brackets nest deeper than that: the running sum of +1 and -1, after a look for an unbroken run of openers."""
-    if body.count(b"[") + body.count(b"{") <= depth:
-        return False
-    if b"\\" in body:
-        body = body.replace(b"\\\\", b"").replace(b'\\"', b"")
-    # Without escaped quotes every second piece between quotes is outside of strings.
-    outside = b"".join(body.split(b'"')[::2])
-    steps = outside.translate(_STEPS, _NO_BRACKETS)
+    steps = _brackets(body).translate(_STEPS)
     return _DOWN * (depth + 1) in steps or max(accumulate(memoryview(steps).cast("b")), default=0) > depth
+
+
+def _brackets(body: bytes) -> bytes:
+    """The brackets outside of strings, in order."""
+    # A string without brackets leaves two quotes side by side. When taking such pairs away leaves no quote, an even number
+    # stands before each bracket, so none is within a string; backslashes would upset that count.
+    structure = body.translate(None, _NO_STRUCTURE).replace(b'""', b"")
+    if b'"' not in structure and b"\\" not in structure:
+        return structure
+    # Without escaped quotes every second piece between quotes is outside of strings.
+    unescaped = body.replace(b"\\\\", b"").replace(b'\\"', b"")
+    return b"".join(unescaped.split(b'"')[::2]).translate(None, _NO_BRACKETS)
 
 
 def _unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
