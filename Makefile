@@ -30,8 +30,8 @@ binaries: $(VENV)/.ready
 demo: binaries  ## a real control plane here, simulated GPUs, Pods that get their slices (ARGS="--help" for its options)
 	@$(BIN)/nos-mig demo $(ARGS)
 
-test: lint binaries  ## all tests; ARGS="tests/mig -k layouts" for some
-	@$(BIN)/python -m pytest $(ARGS)
+test: lint binaries  ## all tests, two at a time; ARGS="tests/mig -k layouts" for some
+	@$(BIN)/python -m pytest --numprocesses 2 --dist loadgroup $(ARGS)
 
 lint: $(VENV)/.ready  ## ruff, mypy --strict, import-linter
 	@$(BIN)/ruff check --quiet .
