@@ -23,6 +23,7 @@ from mig.migspec_json import migspec_from_json
 from nodeagent.departures import Departures, HeldBack
 from nodeagent.driver import Driver
 from nodeagent.hardware import Hardware
+from nodeagent.heeding import Verdict, verdict
 from nodeagent.keeper import Keeper
 from nodeagent.kubelet import Kubelet
 from nodeagent.ledger import Ledger
@@ -163,7 +164,7 @@ class Agent:
         async for event in self._watch(MIGSPECS, migspec_from_json, field_selector=f"metadata.name={node}"):
             match event:
                 case Upsert(obj=migspec):
-                    await self._migspec_seen(migspec)
+                    self._migspec_seen(migspec)
                 case Delete():
                     log.info("the MigSpec is gone: the hardware stays as it is")
                     self._state.migspec = None
@@ -173,19 +174,19 @@ class Agent:
                     await self._recover_ledger()
             self._state.changed.fire()
 
-    async def _migspec_seen(self, migspec: MigSpec) -> None:
+    def _migspec_seen(self, migspec: MigSpec) -> None:
         state = self._state
         known = state.migspec
-        if known is not None and known.uid == migspec.uid:
-            if migspec.generation < known.generation:
-                return
-            if migspec.spec.leader_epoch < known.spec.leader_epoch:
-                state.spec_trouble = Trouble(
-                    "InvalidSpec",
-                    f"generation {migspec.generation} has the epoch {migspec.spec.leader_epoch}, older than "
-                    f"{known.spec.leader_epoch}: it is ignored; the leading allocator writes it anew",
-                )
-                return
+        judged = verdict(known, migspec)
+        if judged is Verdict.LATE:
+            return
+        if judged is Verdict.DEPOSED and known is not None:
+            state.spec_trouble = Trouble(
+                "InvalidSpec",
+                f"generation {migspec.generation} has the epoch {migspec.spec.leader_epoch}, older than "
+                f"{known.spec.leader_epoch}: it is ignored; the leading allocator writes it anew",
+            )
+            return
         state.spec_trouble = None
         state.migspec = migspec
         if known is None or (known.uid, known.generation) != (migspec.uid, migspec.generation):

@@ -139,20 +139,19 @@ class AgentHost:
         """What is really on a GPU: profile, start, and whether it has a CI."""
         return {(i.profile, i.start, bool(i.compute_instances)) for i in self.sim.gpus[gpu].instances}
 
-    async def run_pod(self, name: str, profile: str, *command: str) -> str:
-        """Create a Pod of one container and give its uid."""
+    async def run_pod(self, name: str, profile: str, *command: str, init: Sequence[Mapping[str, Any]] = ()) -> str:
+        """Create a Pod of one container, after its init containers, and give its uid."""
         self.pods.append(name)
-        container = {
-            "name": "main",
-            "image": "pretended",
-            "command": list(command) or ["forever"],
-            "resources": {"limits": {f"nvidia.com/mig-{profile}": 1}},
-        }
         pod = {
             "apiVersion": "v1",
             "kind": "Pod",
             "metadata": {"name": name},
-            "spec": {"restartPolicy": "Never", "terminationGracePeriodSeconds": 1, "containers": [container]},
+            "spec": {
+                "restartPolicy": "Never",
+                "terminationGracePeriodSeconds": 1,
+                "initContainers": list(init),
+                "containers": [container("main", profile, *command)],
+            },
         }
         return str((await self.api.create(PODS, pod, namespace="default"))["metadata"]["uid"])
 
@@ -169,9 +168,9 @@ class AgentHost:
         """Delete a Pod; with 0 it is force-deleted."""
         await self.api.delete(PODS, name, namespace="default", grace_period_s=grace_s)
 
-    def devices_of(self, pod: str) -> str:
+    def devices_of(self, pod: str, name: str = "main") -> str:
         """What the Pod's container was told to see."""
-        (file,) = self.stack.nodes[self.node].node.containers_dir.glob(f"*_{pod}_main_*.json")
+        (file,) = self.stack.nodes[self.node].node.containers_dir.glob(f"*_{pod}_{name}_*.json")
         return str(json.loads(file.read_text())["env"]["NVIDIA_VISIBLE_DEVICES"])
 
     async def get(self, path: str, *, within_s: float = 10.0) -> tuple[int, str]:
@@ -208,6 +207,17 @@ class AgentHost:
             await self.api.delete(MIGSPECS, self.node)
         except NotFound:
             return
+
+
+def container(name: str, profile: str, *command: str) -> dict[str, Any]:
+    """A container that wants one device; without a command it runs for ever."""
+    limits = {f"nvidia.com/mig-{profile}": 1}
+    return {
+        "name": name,
+        "image": "pretended",
+        "command": list(command) or ["forever"],
+        "resources": {"limits": limits},
+    }
 
 
 def slices(status: Status, gpu: str) -> list[StatusSlice]:

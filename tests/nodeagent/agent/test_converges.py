@@ -1,5 +1,7 @@
 """The agent on a real node: the hardware becomes what the spec says, and nothing more is done than that takes."""
 
+import signal
+
 from tests.support.agenthost import AgentHost, slices, states
 
 
@@ -42,6 +44,23 @@ async def test_a_spec_that_only_moves_claims_costs_no_call_to_the_driver(host: A
     assert status.observed_generation == generation
     changing = {name for name in host.sim.calls() if "Create" in name or "Destroy" in name}
     assert changing == set()
+
+
+async def test_of_many_specs_at_once_only_the_newest_is_made(host: AgentHost) -> None:
+    """N10: whoever could not listen for a while converges once; the hardware is untouched meanwhile."""
+    host.start()
+    await host.want({0: ["1g.10gb@0+1"]})
+    await host.until_free(0, "1g.10gb@0+1")
+    host.sim.reset_calls()
+    assert host.process is not None
+    host.process.send_signal(signal.SIGSTOP)
+    for start in (1, 2, 3, 4, 5, 6) * 5:
+        await host.want({0: [f"1g.10gb@{start}+1"]})
+    await host.want({0: ["1g.10gb@0+1", "3g.40gb@4+4"]})
+    host.process.send_signal(signal.SIGCONT)
+    await host.until_free(0, "1g.10gb@0+1", "3g.40gb@4+4")
+    assert host.sim.calls()["nvmlDeviceCreateGpuInstanceWithPlacement"] <= 3
+    assert host.hardware(0) == {("1g.10gb", 0, True), ("3g.40gb", 4, True)}
 
 
 async def test_a_gpu_that_the_spec_does_not_name_is_left_as_it_is(host: AgentHost) -> None:

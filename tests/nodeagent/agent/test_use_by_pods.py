@@ -3,8 +3,8 @@
 import os
 import time
 
-from mig.migspec import Holder, SliceState
-from tests.support.agenthost import AgentHost, slices, states
+from mig.migspec import Holder, SliceState, Status
+from tests.support.agenthost import AgentHost, container, slices, states
 
 
 async def test_a_pod_sees_its_slice_and_the_report_names_the_pod(host: AgentHost) -> None:
@@ -117,3 +117,26 @@ async def test_an_agent_restarted_under_a_running_pod_knows_its_holder(host: Age
     assert holder == Holder("default", "survives", uid, "main")
     await host.delete_pod("survives")
     await host.until_free(0)
+
+
+async def test_an_init_containers_slice_is_used_from_its_start_to_the_pods_end(host: AgentHost) -> None:
+    """PodResources leaves plain init containers out; the slice goes on to the app container by a second Allocate."""
+    host.start()
+    await host.want({0: ["1g.10gb@0+1", "1g.10gb@1+1"]})
+    await host.until_free(0, "1g.10gb@0+1", "1g.10gb@1+1")
+    uid = await host.run_pod("staged", "1g.10gb", "sleep", "2", init=[container("load", "1g.10gb", "sleep", "2")])
+    seen: list[list[str]] = []
+
+    def one_used(status: Status) -> bool:
+        used = [item for item in slices(status, host.sim.gpus[0].uuid) if item.state is SliceState.USED]
+        seen.append([item.uuid for item in used])
+        return len(used) == 1 and used[0].holder is not None and used[0].holder.uid == uid
+
+    await host.until(one_used, "one is used, by that Pod")
+    await host.until_phase("staged", "Running")
+    await host.until(one_used, "the same is used on")
+    loading = host.devices_of("staged", "load")
+    assert host.devices_of("staged") == loading
+    assert {uuid for uuids in seen for uuid in uuids} == {loading}
+    await host.until_phase("staged", "Succeeded")
+    await host.until_free(0, "1g.10gb@0+1", "1g.10gb@1+1")
