@@ -4,3 +4,7 @@ Everything that crosses the wire to Kubernetes goes through this package: single
 (`listwatch`), Events (`events`) and leadership (`lease`). It speaks in plain dicts and patches, puts a deadline on
 every call, and knows nothing of MIG: what the objects mean is decided by its users.
 """
+
+from kube.slim import spare_the_synchronous_half
+
+spare_the_synchronous_half()
