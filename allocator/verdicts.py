@@ -13,7 +13,10 @@ from allocator.fleet import Reason
 from allocator.pods import MigPod
 
 FIRST_WORD_S: Final = 1.0
-"""How long a new Pod may go without a word; with the tick of the loop it is told within 2 s."""
+"""How long a Pod that waits may go without a word; with the tick of the loop it is told within 2 s."""
+
+ON_ITS_WAY_S: Final = 3.0
+"""The same for a Pod that has its place and only waits for hardware: in a burst, that word would delay the slices themselves."""
 
 REWORD_S: Final = 15.0
 """At most so often is a condition rewritten whose reason stays."""
@@ -47,7 +50,7 @@ def _is_due(desk: Desk, pod: MigPod, outcome: Outcome, since: float) -> bool:
     if outcome.reason is Reason.ALLOCATED and not pod.gated:
         return told is None or told.reason != Reason.ALLOCATED
     if told is None:
-        return desk.now - since >= FIRST_WORD_S
+        return desk.now - since >= (ON_ITS_WAY_S if outcome.reason is Reason.CREATING else FIRST_WORD_S)
     if told.reason != outcome.reason:
         return True
     return desk.now - desk.notes.written.get(pod.uid, -REWORD_S) >= REWORD_S

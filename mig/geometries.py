@@ -8,7 +8,7 @@ replaces what the defaults say of it, however exactly they name it.
 
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 from mig.profiles import Profile, ProfileNameError, parse_profile, same_profile
@@ -41,6 +41,10 @@ class Geometries:
 
     by_model: Mapping[str, tuple[Geometry, ...]]
     defaults: "Geometries | None" = None
+    _known: dict[tuple[str, tuple[tuple[Profile, int], ...]], bool] = field(
+        default_factory=dict, compare=False, repr=False
+    )
+    """Answers given before: a search asks the same few thousand questions again and again."""
 
     def for_model(self, model: str) -> tuple[Geometry, ...] | None:
         """What is allowed on a GPU whose NVML name is `model`; None where nothing is said, so everything is."""
@@ -52,11 +56,14 @@ class Geometries:
 
     def allow(self, model: str, profiles: Iterable[Profile]) -> bool:
         """Whether a GPU of that model may hold these slices together, foreign ones included."""
-        allowed = self.for_model(model)
-        if allowed is None:
-            return True
         wanted = Counter(profiles)
-        return any(geometry.covers(wanted) for geometry in allowed)
+        question = model, tuple(sorted(wanted.items()))
+        answer = self._known.get(question)
+        if answer is None:
+            allowed = self.for_model(model)
+            answer = allowed is None or any(geometry.covers(wanted) for geometry in allowed)
+            self._known[question] = answer
+        return answer
 
 
 ANYTHING = Geometries({})

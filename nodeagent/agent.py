@@ -215,9 +215,12 @@ class Agent:
         async for event in self._watch(PODS, pod_from_json, field_selector=f"spec.nodeName={state.node_name}"):
             match event:
                 case Upsert(obj=pod):
+                    new = pod.uid not in state.pods
                     state.pods[pod.uid] = pod
                     if not pod.needs:
                         continue
+                    if new:
+                        self._looker.prefer_claimed()
                 case Delete(obj=pod):
                     state.pods.pop(pod.uid, None)
                     if not pod.needs:

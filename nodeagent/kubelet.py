@@ -138,10 +138,10 @@ class Kubelet:
 
     def offered_now(self) -> frozenset[str]:
         """The healthy ids that the kubelet would allocate, as of its last answer; none while it is away."""
-        offered: frozenset[str] = frozenset()
-        for profile in self._offers.profiles:
-            offered |= self._offers.healthy(profile) & self._listing.listed.get(profile.resource, frozenset())
-        return offered
+        return frozenset().union(*(self._offered(profile) for profile in self._offers.profiles))
+
+    def _offered(self, profile: Profile) -> frozenset[str]:
+        return self._offers.healthy(profile) & self._listing.listed.get(profile.resource, frozenset())
 
     async def assigned_now(self) -> Sequence[Assignment]:
         """Which container has which MIG device. Raises `KubeletError` when that is not known now."""
@@ -163,7 +163,12 @@ class Kubelet:
 
     def ready(self, device_id: str, profile: Profile) -> bool:
         """Whether a Pod can be bound to it: the kubelet offers it, and the Node shows the count that includes it."""
-        return device_id in self.offered_now() and self.counts_published(profile)
+        return self.counts_published(profile) and device_id in self._offered(profile)
+
+    def ready_now(self) -> frozenset[str]:
+        """All ids that are `ready`."""
+        published = (profile for profile in self._offers.profiles if self.counts_published(profile))
+        return frozenset().union(*(self._offered(profile) for profile in published))
 
     @property
     def status(self) -> KubeletStatus:

@@ -29,7 +29,8 @@ MAX_SOCKET_PATH = 107
 """Bytes in a unix socket's address on Linux, less the closing zero."""
 
 VISIBLE_DEVICES = "NVIDIA_VISIBLE_DEVICES"
-"""What NVIDIA's container runtime reads. Set by the kubelet after the Pod's own env, so that ours wins."""
+"""What NVIDIA's container runtime reads. The kubelet puts a container's own env behind it, so the user's would win: the webhook
+refuses it."""
 
 
 class PluginServer:

@@ -2,7 +2,8 @@
 
 One patch a report, of the status alone, with a `test` of the object's uid: whoever deleted the MigSpec and made it anew
 gets no report on the old one. The agent is the only writer, so no resourceVersion is needed. Changes that come within some
-milliseconds go together; an unchanged report is not written. Failures are tried again with the newest report.
+milliseconds go together, and those that nobody waits for within half a second; an unchanged report is not written.
+Failures are tried again with the newest report.
 """
 
 import asyncio
@@ -15,9 +16,10 @@ from kube.backoff import Backoff
 from kube.client import Api
 from kube.errors import ApiError, Conflict, Invalid, NotFound
 from kube.resource import Resource
-from mig.migspec import Status
+from mig.migspec import SliceState, Status
 from mig.migspec_json import status_to_json
 from mig.names import GROUP, PLURAL, VERSION
+from mig.occupancy import Placed
 from nodeagent.pulse import Pulse
 
 log = logging.getLogger(__name__)
@@ -25,6 +27,10 @@ log = logging.getLogger(__name__)
 MIGSPECS: Final = Resource(GROUP, VERSION, PLURAL, namespaced=False)
 
 COALESCE_S: Final = 0.01
+BUSY_S: Final = 0.04
+"""While more slices are being made, the next one is about as near: they are told together."""
+UNHURRIED_S: Final = 0.5
+"""That Pods have begun to use their slices holds nobody up, and a report costs the API server 30 ms of CPU: many go together."""
 WRITE_S: Final = 5.0
 FIRST_RETRY_S: Final = 0.25
 LAST_RETRY_S: Final = 10.0
@@ -50,6 +56,7 @@ class Publisher:
         self._changed = changed
         self._backoff = Backoff(first_s=FIRST_RETRY_S, cap_s=LAST_RETRY_S, jitter=jitter)
         self._written: tuple[str, dict[str, Any]] | None = None
+        self._last: Status | None = None
         self._written_pulse = Pulse()
         self._generation = -1
         self.trouble = ""
@@ -91,7 +98,10 @@ class Publisher:
         report = self._make()
         new = report is not None and (before is None or report.status.observed_generation != self._generation)
         if not new:
-            await asyncio.sleep(COALESCE_S)
+            await asyncio.sleep(COALESCE_S if report is None or not _busy(report.status) else BUSY_S)
+            report = self._make()
+            if report is not None and self._last is not None and not awaited(self._last, report.status):
+                await asyncio.sleep(UNHURRIED_S)
 
     async def _write(self, report: Report) -> float:
         """Write it; how long to pause before the next try, 0 after success."""
@@ -113,6 +123,7 @@ class Publisher:
             return self._backoff.failed(at_least_s=error.retry_after_s or 0.0)
         self._backoff.succeeded()
         self._written = (report.uid, body)
+        self._last = report.status
         self._generation = report.status.observed_generation
         self.trouble = ""
         return 0.0
@@ -121,3 +132,21 @@ class Publisher:
         if trouble != self.trouble:
             log.warning("%s", trouble)
         self.trouble = trouble
+
+
+def awaited(before: Status, now: Status) -> bool:
+    """Whether somebody may wait for what is new: anything but slices of the same places that are used from now on."""
+    if now.observed_generation != before.observed_generation or now.conditions != before.conditions:
+        return True
+    was, is_ = _states(before), _states(now)
+    return was.keys() != is_.keys() or any(
+        state is not SliceState.USED for place, state in is_.items() if state is not was[place]
+    )
+
+
+def _busy(status: Status) -> bool:
+    return any(state is SliceState.CREATING for state in _states(status).values())
+
+
+def _states(status: Status) -> dict[tuple[str, Placed], SliceState]:
+    return {(gpu.uuid, item.placed): item.state for gpu in status.gpus for item in gpu.slices}

@@ -45,20 +45,19 @@ def _kubelet_away(kubelet: Kubelet) -> Trouble | None:
 
 
 def _facts(state: NodeState, migspec: MigSpec, *, kubelet: Kubelet, ledger_trouble: str) -> Facts:
+    ready = kubelet.ready_now()
     return Facts(
         spec=migspec.spec,
         generation=migspec.generation,
         boot_id=state.boot_id,
         driver_version=state.driver.version if state.driver else "",
-        gpus=tuple(
-            _gpu(state, record, record.gpu, kubelet) for record in state.gpus.values() if record.gpu is not None
-        ),
+        gpus=tuple(_gpu(state, record, record.gpu, ready) for record in state.gpus.values() if record.gpu is not None),
         troubles=tuple(_troubles(state, migspec, kubelet)),
         warning=f"the state folder cannot be used: {ledger_trouble}" if ledger_trouble else "",
     )
 
 
-def _gpu(state: NodeState, record: GpuRecord, gpu: Gpu, kubelet: Kubelet) -> GpuFacts:
+def _gpu(state: NodeState, record: GpuRecord, gpu: Gpu, ready: frozenset[str]) -> GpuFacts:
     known = state.looked and record.processes_known
     failed = {placed: failure.message for placed, failure in record.failed.items()}
     return GpuFacts(
@@ -66,9 +65,7 @@ def _gpu(state: NodeState, record: GpuRecord, gpu: Gpu, kubelet: Kubelet) -> Gpu
         instances=record.instances,
         owned=record.owned,
         ready=frozenset(
-            item.gi
-            for item in record.ours()
-            if known and item.uuid and item.uuid not in record.leaving and kubelet.ready(item.uuid, item.placed.profile)
+            item.gi for item in record.ours() if known and item.uuid in ready and item.uuid not in record.leaving
         ),
         uses={item.gi: use for item in record.ours() if (use := state.use(item.uuid)) is not None},
         blocked={gi: failure.message for gi, failure in record.blocked.items() if failure.tries >= BLOCKED_AFTER_TRIES},

@@ -120,7 +120,7 @@ async def test_nothing_that_an_agent_reports_is_lost(admin: Api, name: str) -> N
 
 
 async def test_kubectl_shows_a_node_in_a_line(admin: Api, cluster: Cluster, name: str) -> None:
-    """DESIGN 1.6: converged or not, used, free, pending, room."""
+    """Converged or not, used, free, pending, room."""
     document = full_migspec(name)
     del document["metadata"]["ownerReferences"]
     await admin.create(MIGSPECS, document)

@@ -42,7 +42,7 @@ PAIRS = [
 
 
 def test_it_renders_with_no_values() -> None:
-    """DESIGN 1.7: nothing has to be set, and nothing but Kubernetes itself has to be there."""
+    """Nothing has to be set, and nothing but Kubernetes itself has to be there."""
     objects = render()
     groups = {item["apiVersion"].rpartition("/")[0] for item in objects}
     own = {"", "apps", "policy"} | {name for name in groups if name.endswith(".k8s.io")}
@@ -86,7 +86,7 @@ def test_the_webhook_is_asked_by_its_service_or_by_an_url() -> None:
 
 
 def test_the_webhook_sees_the_creation_of_pods_and_nothing_else() -> None:
-    """DESIGN 3: later edits and every other Pod are none of its business, and no namespace is a way round it."""
+    """Later edits and every other Pod are none of its business, and no namespace is a way round it."""
     [webhook] = named(render(), "MutatingWebhookConfiguration", "nos-mig")["webhooks"]
     assert webhook["name"] == "mig.nos.nebuly.com"
     [rule] = webhook["rules"]
