@@ -18,13 +18,14 @@ $(VENV)/.ready: pyproject.toml setup.py requirements.lock $(wildcard nodeagent/a
 	@echo "== virtual environment ($(VENV))"
 	@$(PYTHON) -m venv $(VENV) || \
 		{ echo "The venv module is missing; on Debian and Ubuntu: apt-get install python3-venv"; exit 1; }
-	@$(BIN)/python -m pip install --disable-pip-version-check --progress-bar off --require-hashes -r requirements.lock
+	@while sleep 5; do echo "   still installing"; done & ticker=$$!; trap "kill $$ticker" EXIT; \
+		$(BIN)/python -m pip install --disable-pip-version-check --progress-bar off --require-hashes -r requirements.lock
 	@$(BIN)/python -m pip install --disable-pip-version-check --quiet --no-deps --no-build-isolation --editable .
 	@touch $@
 
 .PHONY: binaries
 binaries: $(VENV)/.ready
-	@$(BIN)/python -m simgpu.build
+	@$(BIN)/python -c 'from simgpu import library; print("== simulated driver:", library())'
 	@$(BIN)/python -m cluster.binary
 
 demo: binaries  ## a real control plane here, simulated GPUs, Pods that get their slices (ARGS="--help" for its options)
@@ -40,8 +41,8 @@ lint: $(VENV)/.ready  ## ruff, mypy --strict, import-linter
 	@$(BIN)/lint-imports
 
 bench: binaries  ## the figures of README and docs, as ratios of things measured in one run
-	@$(BIN)/python bench/webhook.py
-	@$(BIN)/python bench/way.py
+	@$(BIN)/python -m bench.webhook
+	@$(BIN)/python -m bench.way
 
 image:  ## one container image for all components (docker, podman or buildah; BASE=python:3.12-slim)
 	@./image/build.sh

@@ -4,6 +4,8 @@ One cluster, one run: 1, 20 and 100 Pods at once on 2 nodes x 8 H100, each kind 
 hits all of them: `static` (a plain device plugin, no gate), `made` (no slice exists yet), `warm` (the slices are there), and
 `h100` (as `made`, on hardware that takes as long as an H100). Prints a table and writes bench/out/way.json; `--quick` does
 few rounds of 1 and 20.
+
+    python -m bench.way [--quick]
 """
 
 import argparse
@@ -16,8 +18,6 @@ from contextlib import AsyncExitStack
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
-
-sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
 from bench.static_plugin import RESOURCE, StaticPlugin
 from demo import stack as stacks
