@@ -116,11 +116,8 @@ class Stack:
     def start_webhook(self) -> Child:
         """Start the webhook at the address that the chart was given."""
         port = str(self._webhook_port.port)
-        return self._start(
-            "webhook",
-            ["webhook", "--host", "127.0.0.1", "--port", port, "--ip", "127.0.0.1"],
-            account="nos-mig-webhook",
-        )
+        arguments = ["webhook", "--host", "127.0.0.1", "--port", port, "--ip", "127.0.0.1", "--drain-seconds", "0"]
+        return self._start("webhook", arguments, account="nos-mig-webhook")
 
     def start_allocator(self, name: str = "allocator-0") -> Child:
         """Start an allocator; any number may run, one leads."""
