@@ -107,10 +107,11 @@ class Child:
             self._thread.join()
 
     def request_stop(self) -> None:
-        """Send SIGTERM and start it no more; returns at once."""
-        self._wanted = False
-        self._change.set()
-        self.kill(signal.SIGTERM)
+        """Send SIGTERM, once, and start it no more; returns at once. A second one would cut its clean-up short."""
+        if self._wanted:
+            self._wanted = False
+            self._change.set()
+            self.kill(signal.SIGTERM)
 
     def _run(self) -> None:
         delay = FIRST_DELAY_S
