@@ -7,6 +7,7 @@ Failures are tried again with the newest report.
 """
 
 import asyncio
+import contextlib
 import logging
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -96,12 +97,23 @@ class Publisher:
     async def _gather(self, before: Report | None) -> None:
         """Let changes that come together be written together, but a new generation at once."""
         report = self._make()
-        new = report is not None and (before is None or report.status.observed_generation != self._generation)
-        if not new:
-            await asyncio.sleep(COALESCE_S if report is None or not _busy(report.status) else BUSY_S)
-            report = self._make()
-            if report is not None and self._last is not None and not awaited(self._last, report.status):
-                await asyncio.sleep(UNHURRIED_S)
+        if report is not None and (before is None or report.status.observed_generation != self._generation):
+            return
+        await asyncio.sleep(COALESCE_S if report is None or not _busy(report.status) else BUSY_S)
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(UNHURRIED_S):
+                while True:
+                    seen = self._changed.count
+                    if not self._can_wait():
+                        return
+                    await self._changed.beyond(seen)
+
+    def _can_wait(self) -> bool:
+        """Whether there is something to write, and nobody who waits for it."""
+        report = self._make()
+        if report is None or self._last is None or self._known(report):
+            return False
+        return not awaited(self._last, report.status)
 
     async def _write(self, report: Report) -> float:
         """Write it; how long to pause before the next try, 0 after success."""

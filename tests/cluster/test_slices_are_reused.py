@@ -1,6 +1,6 @@
 """A slice whose Pod ended stays warm: the next Pod with its profile starts without a hardware call."""
 
-from mig.migspec import SliceState
+from mig.migspec import SliceState, StatusSlice
 from tests.cluster.conftest import A
 from tests.cluster.world import World, pod
 
@@ -17,12 +17,19 @@ def changes(here: World) -> dict[str, int]:
     }
 
 
+def warm(here: World) -> list[StatusSlice]:
+    """The slices that are free by a report that is newer than the end of every claim."""
+    migspec = here.migspec(A)
+    fresh = migspec.status is not None and migspec.status.observed_generation == migspec.generation
+    return here.slices(A, SliceState.FREE) if fresh and not list(migspec.spec.claims()) else []
+
+
 async def test_the_next_pod_takes_the_warm_slice_with_no_hardware_call(here: World) -> None:
     await here.create(pod("first", "2g.20gb", nodeSelector=ON_A))
     await here.running("first")
     used = here.device(A, "first")
     await here.delete("first")
-    await here.until(lambda: any(item.uuid == used for item in here.slices(A, SliceState.FREE)), "the slice free again")
+    await here.until(lambda: [item.uuid for item in warm(here)] == [used], "the slice warm")
     before = changes(here)
     await here.create(pod("second", "2g.20gb", nodeSelector=ON_A))
     await here.running("second")
@@ -35,9 +42,7 @@ async def test_a_pod_that_is_ready_does_not_wait_for_one_whose_slice_is_still_be
     await here.create(pod("warmer", "3g.40gb", nodeSelector=ON_A))
     await here.running("warmer")
     await here.delete("warmer")
-    await here.until(
-        lambda: any(str(item.profile) == "3g.40gb" for item in here.slices(A, SliceState.FREE)), "a warm 3g"
-    )
+    await here.until(lambda: [str(item.profile) for item in warm(here)] == ["3g.40gb"], "a warm 3g")
     sim = here.node(A).sim
     sim.inject(function="nvmlDeviceCreateGpuInstanceWithPlacement", block_ms=4000, times=2)
     try:
