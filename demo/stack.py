@@ -170,10 +170,6 @@ class Stack:
         except OSError:
             return "(no log)"
 
-    def stop_process(self, name: str) -> None:
-        """End one process for good, as a scale-down would."""
-        self.children.pop(name).stop()
-
     def stop(self) -> None:
         """End our processes, then the cluster."""
         self._supervisor.stop_all()
