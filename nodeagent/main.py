@@ -19,6 +19,7 @@ from typing import Final
 
 from kube.client import Api
 from kube.errors import ConfigError
+from nodeagent import options
 from nodeagent.agent import Agent, Outside
 from nodeagent.kubelet import Kubelet
 from nodeagent.ledger import Ledger
@@ -26,6 +27,7 @@ from nodeagent.lock import node_lock
 from nodeagent.metrics import Metrics
 from nodeagent.nvml import NvmlDriver
 from nodeagent.nvml_calls import Nvml
+from nodeagent.options import Options
 from nodeagent.state import NodeState
 from runtime import logs
 from runtime.args import CommonArgs, add_common_args
@@ -43,18 +45,7 @@ LIBRARY_FOLDERS: Final = ("usr/lib/x86_64-linux-gnu", "usr/lib/aarch64-linux-gnu
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the options."""
     add_common_args(parser)
-    add = parser.add_argument
-    add("--node-name", required=True, help="this node, as Kubernetes names it")
-    add("--namespace", default="", help="the release's namespace")
-    add("--device-plugin-dir", type=Path, default=Path("/var/lib/kubelet/device-plugins"), metavar="DIR")
-    add(
-        "--pod-resources-socket",
-        type=Path,
-        default=Path("/var/lib/kubelet/pod-resources/kubelet.sock"),
-        metavar="SOCKET",
-    )
-    add("--state-dir", type=Path, default=Path("/var/lib/nos-mig"), metavar="DIR", help="kept over restarts")
-    add("--driver-root", type=Path, default=Path("/"), metavar="DIR", help="below which the NVIDIA driver lies")
+    options.add_arguments(parser)
 
 
 def run(args: argparse.Namespace) -> int:
@@ -64,7 +55,7 @@ def run(args: argparse.Namespace) -> int:
 
 
 async def _serve(args: argparse.Namespace) -> None:
-    common = CommonArgs.of(args)
+    common, chosen = CommonArgs.of(args), Options.of(args)
     registry = new_registry(component="nodeagent", version=version("nos-mig"))
     metrics = Metrics(registry)
     agents: list[Agent] = []
@@ -84,18 +75,18 @@ async def _serve(args: argparse.Namespace) -> None:
         Api.connect(common.kubeconfig, user_agent=f"{COMPONENT}/{version('nos-mig')}") as api,
     ):
         write_ready_file(common.ready_file, health_url=url)
-        async with node_lock(args.state_dir, args.node_name, on_wait=on_wait):
-            agents.append(await _agent(args, api, metrics))
+        async with node_lock(chosen.state_dir, chosen.node_name, on_wait=on_wait):
+            agents.append(await _agent(chosen, api, metrics))
             await agents[0].run()
 
 
-async def _agent(args: argparse.Namespace, api: Api, metrics: Metrics) -> Agent:
+async def _agent(chosen: Options, api: Api, metrics: Metrics) -> Agent:
     boot_id = boot_id_file().read_text(encoding="ascii").strip()
-    ledger = Ledger(args.state_dir / "ledger.json", boot_id=boot_id)
+    ledger = Ledger(chosen.state_dir / "ledger.json", boot_id=boot_id)
     await ledger.open()
     outside = Outside(
         api=api,
-        driver=NvmlDriver(Nvml(metrics.nvml_call), find=functools.partial(load_library, args.driver_root)),
+        driver=NvmlDriver(Nvml(metrics.nvml_call), find=functools.partial(load_library, chosen.driver_root)),
         ledger=ledger,
         clock=time.monotonic,
         now=lambda: datetime.now(UTC),
@@ -105,16 +96,16 @@ async def _agent(args: argparse.Namespace, api: Api, metrics: Metrics) -> Agent:
 
     def make_kubelet(agent: Agent) -> Kubelet:
         return Kubelet(
-            node_name=args.node_name,
-            device_plugin_dir=args.device_plugin_dir,
-            pod_resources_socket=args.pod_resources_socket,
+            node_name=chosen.node_name,
+            device_plugin_dir=chosen.device_plugin_dir,
+            pod_resources_socket=chosen.pod_resources_socket,
             api=api,
             clock=time.monotonic,
             on_change=agent.kubelet_changed,
             verify=agent.exists,
         )
 
-    return Agent(outside, state=NodeState(args.node_name, boot_id), make_kubelet=make_kubelet)
+    return Agent(outside, state=NodeState(chosen.node_name, boot_id), make_kubelet=make_kubelet)
 
 
 def boot_id_file() -> Path:
