@@ -15,7 +15,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Self
 
-from simgpu import image, layout
+from simgpu import driverroot, image, layout
 from simgpu.build import library
 from simgpu.errors import RefusedError, SimGpuError, UnknownGpuError
 from simgpu.snapshot import Gpu, read_gpu
@@ -71,6 +71,7 @@ class SimNode:
             raise FileExistsError(f"{directory} holds a simulated node already; open it, or choose another folder")
         (directory / "identity").write_text(identity, encoding="utf-8")
         _write(directory / "boot_id", image.boot_id(identity, 0).encode())
+        driverroot.write(directory / "root", state, library=library())
         _write(directory / "state", bytes(state))
         return cls(directory)
 
@@ -83,6 +84,11 @@ class SimNode:
         """Return the variables under which a process finds the library and this node; compiles the library if need be."""
         paths = [str(library().parent), *filter(None, [os.environ.get("LD_LIBRARY_PATH")])]
         return {"LD_LIBRARY_PATH": ":".join(paths), "SIMGPU_STATE": str(self.directory)}
+
+    @property
+    def root(self) -> Path:
+        """Return the folder that stands for `/` where the driver is installed: its library, `/proc` and `/dev`."""
+        return self.directory / "root"
 
     @property
     def gpus(self) -> tuple[Gpu, ...]:
