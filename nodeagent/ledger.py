@@ -8,7 +8,7 @@ any point leaves either the old or the new file. Where the folder cannot be writ
 import asyncio
 import json
 import os
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
@@ -79,7 +79,7 @@ def load(path: Path) -> Stored | None:
         raise LedgerError(f"{path} cannot be read: {error}") from error
 
 
-def store(path: Path, stored: Stored) -> None:
+def store(path: Path, stored: Stored, *, replace: Callable[[Path, Path], object] = os.replace) -> None:
     """Replace the file; when this returns the new one survives a power cut. Raises `LedgerError`."""
     fresh = path.with_suffix(".new")
     try:
@@ -87,7 +87,7 @@ def store(path: Path, stored: Stored) -> None:
             file.write(to_text(stored))
             file.flush()
             os.fsync(file.fileno())
-        fresh.replace(path)
+        replace(fresh, path)
         folder = os.open(path.parent, os.O_RDONLY | os.O_DIRECTORY)
         try:
             os.fsync(folder)
@@ -100,7 +100,9 @@ def store(path: Path, stored: Stored) -> None:
 class Ledger:
     """The entries of this boot. Changes are seen at once in `entries`, and on disk when the call returns."""
 
-    def __init__(self, path: Path, *, boot_id: str) -> None:
+    def __init__(self, path: Path, *, boot_id: str, replace: Callable[[Path, Path], object] = os.replace) -> None:
+        """`replace` is how a finished file takes the place of the old one, atomically."""
+        self._replace = replace
         self._path = path
         self._boot_id = boot_id
         self._writing = asyncio.Lock()
@@ -165,7 +167,8 @@ class Ledger:
                 return
             if self._hanging is not None and not self._hanging.done():
                 return  # an older text must not land on a newer one, so a write that hangs is waited out
-            write = asyncio.ensure_future(asyncio.to_thread(store, self._path, Stored(self._boot_id, entries)))
+            stored = Stored(self._boot_id, entries)
+            write = asyncio.ensure_future(asyncio.to_thread(store, self._path, stored, replace=self._replace))
             try:
                 async with asyncio.timeout(_WRITE_S):
                     await asyncio.shield(write)

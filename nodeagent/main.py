@@ -21,12 +21,12 @@ from kube.client import Api
 from kube.errors import ConfigError
 from nodeagent import options
 from nodeagent.agent import Agent, Outside
+from nodeagent.edges import REAL, Edges
 from nodeagent.kubelet import Kubelet
 from nodeagent.ledger import Ledger
 from nodeagent.lock import node_lock
 from nodeagent.metrics import Metrics
 from nodeagent.nvml import NvmlDriver
-from nodeagent.nvml_calls import Nvml
 from nodeagent.options import Options
 from nodeagent.state import NodeState
 from runtime import logs
@@ -36,7 +36,6 @@ from runtime.metrics import new_registry
 from runtime.process import run as run_process
 from runtime.readyfile import write_ready_file
 
-COMPONENT: Final = "nos-mig-nodeagent"
 LIBRARY: Final = "libnvidia-ml.so.1"
 LIBRARY_FOLDERS: Final = ("usr/lib/x86_64-linux-gnu", "usr/lib/aarch64-linux-gnu", "usr/lib64", "usr/lib", "lib64")
 """Where distributions and the GPU operator's driver container put the library, below the driver's root."""
@@ -48,13 +47,13 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     options.add_arguments(parser)
 
 
-def run(args: argparse.Namespace) -> int:
+def run(args: argparse.Namespace, edges: Edges = REAL) -> int:
     """Run until told to stop; the exit status."""
     logs.configure(log_format=args.log_format, level=args.log_level)
-    return run_process(lambda: _serve(args), user_errors=(ConfigError,))
+    return run_process(lambda: _serve(args, edges), user_errors=(ConfigError,))
 
 
-async def _serve(args: argparse.Namespace) -> None:
+async def _serve(args: argparse.Namespace, edges: Edges) -> None:
     common, chosen = CommonArgs.of(args), Options.of(args)
     registry = new_registry(component="nodeagent", version=version("nos-mig"))
     metrics = Metrics(registry)
@@ -72,21 +71,21 @@ async def _serve(args: argparse.Namespace) -> None:
 
     async with (
         serve_health(host=common.health_host, port=common.health_port, registry=registry, ready=unready) as url,
-        Api.connect(common.kubeconfig, user_agent=f"{COMPONENT}/{version('nos-mig')}") as api,
+        edges.connect(common.kubeconfig) as api,
     ):
         write_ready_file(common.ready_file, health_url=url)
         async with node_lock(chosen.state_dir, chosen.node_name, on_wait=on_wait):
-            agents.append(await _agent(chosen, api, metrics))
+            agents.append(await _agent(chosen, api, metrics, edges))
             await agents[0].run()
 
 
-async def _agent(chosen: Options, api: Api, metrics: Metrics) -> Agent:
+async def _agent(chosen: Options, api: Api, metrics: Metrics, edges: Edges) -> Agent:
     boot_id = boot_id_file().read_text(encoding="ascii").strip()
-    ledger = Ledger(chosen.state_dir / "ledger.json", boot_id=boot_id)
+    ledger = Ledger(chosen.state_dir / "ledger.json", boot_id=boot_id, replace=edges.replace)
     await ledger.open()
     outside = Outside(
         api=api,
-        driver=NvmlDriver(Nvml(metrics.nvml_call), find=functools.partial(load_library, chosen.driver_root)),
+        driver=NvmlDriver(edges.nvml(metrics.nvml_call), find=functools.partial(load_library, chosen.driver_root)),
         ledger=ledger,
         clock=time.monotonic,
         now=lambda: datetime.now(UTC),
