@@ -1,0 +1,142 @@
+"""What the API server says of this node, taken into the agent's state: its MigSpec, its Node, and the Pods bound to it.
+
+A newer spec replaces the older one and wakes the GPUs' keepers; an older (epoch, generation) of the same object is ignored, and
+said so where it was forced in; without a MigSpec nothing is changed. Nothing is decided here, and nothing is written.
+"""
+
+import asyncio
+import logging
+from collections.abc import AsyncIterator, Callable
+from contextlib import aclosing
+from typing import TypeVar
+
+from kube.client import Api
+from kube.listwatch import list_watch, raw
+from kube.resource import NODES, PODS, Resource
+from kube.transport import JsonObject
+from kube.watchstate import Delete, Event, Rejected, Synced, Upsert
+from mig.migspec import MigSpec
+from mig.migspec_json import migspec_from_json
+from nodeagent.heeding import Verdict, verdict
+from nodeagent.kubelet import Kubelet
+from nodeagent.ledger import Ledger
+from nodeagent.looker import Looker
+from nodeagent.ownership import entries_from_status
+from nodeagent.pods import pod_from_json
+from nodeagent.publisher import MIGSPECS
+from nodeagent.report import Trouble
+from nodeagent.state import NodeState
+
+log = logging.getLogger(__name__)
+
+T = TypeVar("T")
+
+
+class Watches:
+    """Three eternal watches. `ownership_known` is set once it is known which slices are ours."""
+
+    def __init__(
+        self,
+        api: Api,
+        *,
+        state: NodeState,
+        kubelet: Kubelet,
+        looker: Looker,
+        ledger: Ledger,
+        ownership_known: asyncio.Event,
+    ) -> None:
+        self._api = api
+        self._state = state
+        self._kubelet = kubelet
+        self._looker = looker
+        self._ledger = ledger
+        self._ownership_known = ownership_known
+
+    async def run(self) -> None:
+        """All three. Eternal."""
+        if not self._ledger.lost:
+            self._ownership_known.set()
+        async with asyncio.TaskGroup() as tasks:
+            tasks.create_task(self._watch_migspec(), name="watch-migspec")
+            tasks.create_task(self._watch_node(), name="watch-node")
+            tasks.create_task(self._watch_pods(), name="watch-pods")
+
+    async def _watch_migspec(self) -> None:
+        node = self._state.node_name
+        async for event in self._watch(MIGSPECS, migspec_from_json, field_selector=f"metadata.name={node}"):
+            match event:
+                case Upsert(obj=migspec):
+                    self._migspec_seen(migspec)
+                case Delete():
+                    log.info("the MigSpec is gone: the hardware stays as it is")
+                    self._state.migspec = None
+                case Rejected(error=error):
+                    self._state.spec_trouble = Trouble("InvalidSpec", f"the MigSpec cannot be read: {error}")
+                case Synced():
+                    await self._recover_ledger()
+            self._state.changed.fire()
+
+    def _migspec_seen(self, migspec: MigSpec) -> None:
+        state = self._state
+        known = state.migspec
+        judged = verdict(known, migspec)
+        if judged is Verdict.LATE:
+            return
+        if judged is Verdict.DEPOSED and known is not None:
+            state.spec_trouble = Trouble(
+                "InvalidSpec",
+                f"generation {migspec.generation} has the epoch {migspec.spec.leader_epoch}, older than "
+                f"{known.spec.leader_epoch}: it is ignored; the leading allocator writes it anew",
+            )
+            return
+        state.spec_trouble = None
+        state.migspec = migspec
+        if known is None or (known.uid, known.generation) != (migspec.uid, migspec.generation):
+            log.info("spec", extra={"generation": migspec.generation, "epoch": migspec.spec.leader_epoch})
+        if not state.conditions and migspec.status is not None:
+            state.conditions = migspec.status.conditions
+        self._looker.prefer_claimed()
+
+    async def _recover_ledger(self) -> None:
+        """What is ours, where the ledger was lost, is what our last report says; no MigSpec, no report."""
+        ledger, migspec = self._ledger, self._state.migspec
+        if ledger.lost:
+            entries = entries_from_status(migspec.status if migspec else None, boot_id=self._state.boot_id)
+            if entries:
+                log.warning("the ledger was lost; taking %d slices over from the last report", len(entries))
+            await ledger.recover(entries)
+        self._ownership_known.set()
+
+    async def _watch_node(self) -> None:
+        async for event in self._watch(NODES, raw, field_selector=f"metadata.name={self._state.node_name}"):
+            if isinstance(event, Upsert):
+                self._kubelet.node_seen(event.obj)
+
+    async def _watch_pods(self) -> None:
+        state = self._state
+        async for event in self._watch(PODS, pod_from_json, field_selector=f"spec.nodeName={state.node_name}"):
+            match event:
+                case Upsert(obj=pod):
+                    new = pod.uid not in state.pods
+                    state.pods[pod.uid] = pod
+                    if not pod.needs:
+                        continue
+                    if new:
+                        self._looker.prefer_claimed()
+                case Delete(obj=pod):
+                    state.pods.pop(pod.uid, None)
+                    if not pod.needs:
+                        continue
+                case Rejected(key=key, error=error):
+                    log.warning("Pod %s cannot be read: %s", key, error)
+                case Synced() if state.inherited is None:
+                    state.inherited = frozenset(state.pods)
+            self._looker.wake()
+
+    async def _watch(
+        self, resource: Resource, decode: Callable[[JsonObject], T], *, field_selector: str
+    ) -> AsyncIterator[Event[T]]:
+        watch = list_watch(self._api, resource, decode=decode, field_selector=field_selector)
+        async with aclosing(watch) as events:
+            async for event in events:
+                yield event
