@@ -171,18 +171,19 @@ class NodeFacts:
 
 @dataclass(frozen=True)
 class GpuView:
-    """One GPU that is handed over, with what lies on it."""
+    """One GPU that is handed over, with what lies on it. With a `trouble` nothing new goes there."""
 
     uuid: str
     model: str
     shape: GpuShape
     fixed: tuple[Placed, ...] = ()
     warm: tuple[Placed, ...] = ()
+    trouble: str = ""
 
     @cached_property
-    def state(self) -> tuple[str, GpuShape, tuple[Placed, ...], tuple[Placed, ...]]:
+    def state(self) -> tuple[str, GpuShape, tuple[Placed, ...], tuple[Placed, ...], bool]:
         """Equal for GPUs between which placement cannot tell."""
-        return self.model, self.shape, tuple(sorted(self.fixed)), tuple(sorted(self.warm))
+        return self.model, self.shape, tuple(sorted(self.fixed)), tuple(sorted(self.warm)), bool(self.trouble)
 
     def taking(self, placed: Placed, drops: Iterable[Placed] = ()) -> "GpuView":
         """The GPU once `placed` is claimed, be it reused or new, and `drops` are gone."""

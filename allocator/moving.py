@@ -1,10 +1,12 @@
 """Pods whose reservation has lost its worth: they are given a slice elsewhere, or told what they wait for.
 
-Two ways there: the node of the reservation no longer takes the Pod (cordoned, not Ready, CPU gone, agent silent), or the
-scheduler, asked, did not bind it. Nothing is given up before another place is known; where there is none, the Pod keeps what it
-has. The new place is taken in the next round, when the old claim is gone from the API server.
+Three ways there: the node of the reservation no longer takes the Pod (cordoned, not Ready, CPU gone, agent silent), its slice is
+still to be made on a GPU that got into trouble, or the scheduler, asked, did not bind it. Nothing is given up before another
+place is known; where there is none, the Pod keeps what it has. The new place is taken in the next round, when the old claim is
+gone from the API server.
 """
 
+from dataclasses import dataclass
 from typing import Final
 
 from allocator.desk import Desk
@@ -33,13 +35,38 @@ def move(desk: Desk, fleet: Fleet, policy: Policy) -> None:
     ]
     for pod in sorted(reserved, key=lambda pod: pod.order, reverse=True):
         node = desk.spots(pod.uid)[0].node
-        complaint = _complaint(desk, fleet, pod, node)
+        complaint = _of_node(desk, fleet, pod, node) or _of_gpu(desk, pod)
         if complaint is not None:
-            _move(desk, fleet, policy, pod, complaint=complaint)
+            _move(desk, fleet, policy, pod, complaint)
 
 
-def _complaint(desk: Desk, fleet: Fleet, pod: MigPod, node: str) -> str | None:
-    """Why the Pod should go elsewhere, as the end of a sentence; None where all is well."""
+@dataclass(frozen=True, slots=True)
+class _Complaint:
+    """Why a Pod should go elsewhere, as the end of a sentence; `reason` is what it is told while there is no elsewhere."""
+
+    text: str
+    reason: Reason
+    leaves_node: bool
+
+
+def _of_gpu(desk: Desk, pod: MigPod) -> _Complaint | None:
+    """A slice is still to be made on a GPU that does not answer: any other may be quicker, on the same node, too."""
+    for spot in desk.spots(pod.uid):
+        tracked = desk.view.specs[spot.node]
+        gpu = tracked.cut_gpus.get(spot.gpu)
+        if pod.gated and gpu is not None and gpu.trouble and not tracked.is_free(spot.gpu, spot.placed):
+            text = f"its slice is to be made on a GPU in trouble: {gpu.trouble}"
+            return _Complaint(text, Reason.CREATING, leaves_node=False)
+    return None
+
+
+def _of_node(desk: Desk, fleet: Fleet, pod: MigPod, node: str) -> _Complaint | None:
+    """The node does not take the Pod any more, or the scheduler does not bind it there."""
+    text = _misfit(desk, fleet, pod, node)
+    return None if text is None else _Complaint(text, Reason.NO_NODE_FITS, leaves_node=True)
+
+
+def _misfit(desk: Desk, fleet: Fleet, pod: MigPod, node: str) -> str | None:
     if pod.gated:
         misfit = fleet.misfit_at_home(pod, node)
         return None if misfit is None else f"its slices are on {node}, a node {misfit}"
@@ -53,7 +80,7 @@ def _complaint(desk: Desk, fleet: Fleet, pod: MigPod, node: str) -> str | None:
     return None
 
 
-def _move(desk: Desk, fleet: Fleet, policy: Policy, pod: MigPod, *, complaint: str) -> None:
+def _move(desk: Desk, fleet: Fleet, policy: Policy, pod: MigPod, complaint: _Complaint) -> None:
     node = desk.spots(pod.uid)[0].node
     answer = place(
         pod.wish,
@@ -61,16 +88,17 @@ def _move(desk: Desk, fleet: Fleet, policy: Policy, pod: MigPod, *, complaint: s
         geometries=desk.view.geometries,
         policy=policy,
         avoid=frozenset(desk.notes.avoided),
-        avoid_nodes=shunned(desk, pod) | {node},
+        avoid_nodes=shunned(desk, pod) | ({node} if complaint.leaves_node else frozenset()),
     )
     if not isinstance(answer, Placement):
-        desk.says(pod, Reason.NO_NODE_FITS, complaint)
+        desk.says(pod, complaint.reason, complaint.text)
         return
-    desk.notes.shunned[pod.uid, node] = desk.now + SHUN_S
+    if complaint.leaves_node:
+        desk.notes.shunned[pod.uid, node] = desk.now + SHUN_S
     desk.notes.released.pop(pod.uid, None)
     desk.give_up(pod.uid)
     fleet.leaves(pod, node)
-    desk.says(pod, Reason.CREATING, f"moves to {answer.node}: {complaint}")
+    desk.says(pod, Reason.CREATING, f"moves to {answer.node}: {complaint.text}")
 
 
 def shunned(desk: Desk, pod: MigPod) -> frozenset[str]:

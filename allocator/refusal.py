@@ -79,18 +79,29 @@ def _counted(misfits: Mapping[str, str | None]) -> str:
 
 def _no_room(wish: Wish, fitting: Sequence[NodeView]) -> Refusal:
     """Full, or free memory in pieces that no legal placement can use."""
-    gpus = [gpu for node in fitting for gpu in node.gpus]
-    wanted = sum(_smallest_size(need.profile, gpus) for need in wish.needs)
+    everywhere = [gpu for node in fitting for gpu in node.gpus]
+    gpus = [gpu for gpu in everywhere if not gpu.trouble]
+    left_out = _left_out([gpu for gpu in everywhere if gpu.trouble])
+    wanted = sum(_smallest_size(need.profile, everywhere) for need in wish.needs)
     free = sum(_free(gpu) for gpu in gpus if any(need.profile in gpu.shape.by_profile for need in wish.needs))
     if free >= wanted:
         return Refusal(
             Reason.FRAGMENTED,
-            f"{free} memory slices are free on {len(gpus)} GPUs, but nowhere in a place where {_wanted(wish)} may lie",
+            f"{free} memory slices are free on {len(gpus)} GPUs, but nowhere in a place where {_wanted(wish)} may lie"
+            + left_out,
         )
     return Refusal(
         Reason.FULL,
-        f"{_wanted(wish)} takes {wanted} memory slices, {free} are free on {len(gpus)} GPUs; waits for Pods to end",
+        f"{_wanted(wish)} takes {wanted} memory slices, {free} are free on {len(gpus)} GPUs; waits for Pods to end{left_out}",
     )
+
+
+def _left_out(ill: Sequence[GpuView]) -> str:
+    """The GPUs on which nothing is placed now, and why; one stands for all."""
+    if not ill:
+        return ""
+    more = f" and {len(ill) - 1} more" if len(ill) > 1 else ""
+    return f"; left out: {ill[0].uuid} ({ill[0].trouble}){more}"
 
 
 def _smallest_size(profile: Profile, gpus: Iterable[GpuView]) -> int:

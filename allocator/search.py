@@ -82,7 +82,7 @@ class Placer:
     def options(self, node: str, gpu: GpuView, need: Need) -> Iterator[tuple[_Score, Choice]]:
         """Every way to put one more slice on one GPU."""
         offer = gpu.shape.by_profile.get(need.profile)
-        if offer is None:
+        if offer is None or gpu.trouble:
             return
         fullness = sum(item.window.size for item in gpu.fixed)
         before = self.policy.value(gpu.shape, gpu.fixed)

@@ -138,7 +138,7 @@ def _gpu_view(tracked: Tracked, gpu: StatusGpu, slices: Mapping[Placed, Claim | 
         reusable = unclaimed and placed.profile in shape.by_profile and tracked.is_free(gpu.uuid, placed)
         (warm if reusable else fixed).append(placed)
     fixed += [item.placed for item in gpu.slices if item.placed not in slices and not _is_going(item)]
-    return GpuView(gpu.uuid, gpu.model, shape, tuple(fixed), tuple(warm))
+    return GpuView(gpu.uuid, gpu.model, shape, tuple(fixed), tuple(warm), gpu.trouble)
 
 
 def _is_going(item: StatusSlice) -> bool:

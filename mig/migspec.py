@@ -122,7 +122,10 @@ class StatusSlice:
 
 @dataclass(frozen=True, slots=True)
 class StatusGpu:
-    """One GPU as the agent sees it. `grid_width` is in memory slices, 0 where MIG is off."""
+    """One GPU as the agent sees it. `grid_width` is in memory slices, 0 where MIG is off.
+
+    `trouble` says why nothing new may be placed there now, and what to do; empty where all is well.
+    """
 
     uuid: str
     index: int
@@ -131,6 +134,7 @@ class StatusGpu:
     grid_width: int = 0
     profiles: tuple[ProfileOffer, ...] = ()
     slices: tuple[StatusSlice, ...] = ()
+    trouble: str = ""
 
     @property
     def shape(self) -> GpuShape:

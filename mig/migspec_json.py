@@ -131,6 +131,7 @@ def _gpu_from_json(gpu: Json) -> StatusGpu:
         grid_width=int(gpu.get("gridWidth", 0)),
         profiles=tuple(_offer_from_json(offer) for offer in gpu.get("profiles") or ()),
         slices=tuple(_status_slice_from_json(item) for item in gpu.get("slices") or ()),
+        trouble=gpu.get("trouble", ""),
     )
 
 
@@ -190,6 +191,7 @@ def _gpu_to_json(gpu: StatusGpu) -> dict[str, Any]:
         "model": gpu.model,
         "migMode": gpu.mig_mode.value,
         "gridWidth": gpu.grid_width,
+        **_present(trouble=gpu.trouble),
         "profiles": [_offer_to_json(offer) for offer in gpu.profiles],
         "slices": [
             _status_slice_to_json(item) for item in sorted(gpu.slices, key=lambda item: (item.window, item.uuid))

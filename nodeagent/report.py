@@ -31,6 +31,9 @@ SILENT: Final = "DriverSilent"
 UNAVAILABLE: Final = frozenset({"DriverUnavailable", "GpuUnavailable"})
 """Troubles under which no container could start on a slice. A driver that is merely silent may just be slow."""
 
+UNPLACEABLE: Final = UNAVAILABLE | {SILENT}
+"""Troubles of a GPU under which nothing new should be placed there. A spec that is wrong is the allocator's own to mend."""
+
 LEAVING: Final = "goes when the Node shows the lower count, every bound Pod has its device and nobody took it meanwhile"
 
 _MESSAGE_LIMIT: Final = 3000
@@ -117,6 +120,7 @@ def _gpu(facts: GpuFacts, wanted: SpecGpu | None) -> StatusGpu:
         grid_width=gpu.shape.width,
         profiles=gpu.shape.offers,
         slices=tuple(slices),
+        trouble=facts.trouble.message[:_MESSAGE_LIMIT] if facts.trouble and facts.trouble.reason in UNPLACEABLE else "",
     )
 
 

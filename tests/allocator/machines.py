@@ -37,6 +37,8 @@ class Machine:
     broken: set[tuple[str, int]] = field(default_factory=set)
     """(GPU, start) where every creation fails."""
     failed: set[tuple[str, Placed]] = field(default_factory=set)
+    ill: dict[str, str] = field(default_factory=dict)
+    """GPU → why its driver does not answer: nothing changes there, and the report says so."""
     hides_slices: bool = False
     made: int = 0
     destroyed: int = 0
@@ -61,7 +63,7 @@ class Machine:
     def work(self) -> bool:
         """One change of the hardware towards the spec; False when there is none to make."""
         for gpu, wanted in self.wanted().items():
-            if gpu not in self.instances:
+            if gpu not in self.instances or gpu in self.ill:
                 continue
             existing = self.instances[gpu]
             for placed in sorted(existing):
@@ -120,7 +122,14 @@ class Machine:
         ]
         self.failed = {(gpu, placed) for gpu, placed in self.failed if gpu != uuid or placed in (wanted or set())}
         return StatusGpu(
-            uuid, index, "NVIDIA A100-SXM4-80GB", MigMode.ENABLED, shape.width, shape.offers, tuple(slices)
+            uuid,
+            index,
+            "NVIDIA A100-SXM4-80GB",
+            MigMode.ENABLED,
+            shape.width,
+            shape.offers,
+            tuple(slices),
+            self.ill.get(uuid, ""),
         )
 
     def _slice(self, gpu: str, placed: Placed, wanted: bool) -> StatusSlice:  # noqa: FBT001 - a private table

@@ -56,7 +56,7 @@ def status(shape: GpuShape) -> Status:
                     ),
                 ),
             ),
-            StatusGpu("GPU-2", 1, "NVIDIA T4", MigMode.UNSUPPORTED),
+            StatusGpu("GPU-2", 1, "NVIDIA T4", MigMode.UNSUPPORTED, trouble="fell off the bus"),
         ),
         conditions=(Condition("Converged", "True", "Converged", "", 12, "2026-01-01T00:00:00Z"),),
     )

@@ -187,3 +187,11 @@ def test_reports_keep_to_the_schema_and_survive_the_way_through_json() -> None:
     document = {"spec": {"leaderEpoch": 3}, "status": status_to_json(status)}
     assert check("migspec", document) == []
     assert status_from_json(status_to_json(status)) == status
+
+
+@pytest.mark.parametrize(("reason", "told"), [("GpuUnavailable", True), (SILENT, True), ("InvalidSpec", False)])
+def test_a_gpu_that_does_not_answer_is_marked_so_that_nothing_new_is_placed_there(reason: str, *, told: bool) -> None:
+    """N5, N7: per GPU, so that the others are placed on; a wrong spec is no fault of the GPU, and mends itself."""
+    trouble = Trouble(reason, "GPU 0: fell off the bus")
+    (gpu,) = status_of(facts(replace(OURS, trouble=trouble)), before=(), now=T1).gpus
+    assert gpu.trouble == (trouble.message if told else "")

@@ -1,0 +1,86 @@
+"""A GPU that its agent reports in trouble gets nothing new; what lies there stays, and the other GPUs go on (N5, N7)."""
+
+from tests.allocator.world import World, world
+
+LOST = "GPU 0: the GPU fell off the bus: reboot the node or replace the GPU"
+FIRST, SECOND = "GPU-1-0", "GPU-1-1"
+
+
+def gpus_of(w: World, uid: str) -> list[str]:
+    """The GPUs on which a Pod has claims."""
+    return [gpu for _, gpu, _, _ in w.claims(uid)]
+
+
+def test_nothing_new_is_placed_on_a_gpu_in_trouble() -> None:
+    """N5: room on it is no room, though its shape would be the better place; the well GPU is used."""
+    with world(gpus=2) as w:
+        first = w.add_pod("first", "1g.10gb")
+        w.run()
+        (ill,) = gpus_of(w, first)
+        well = SECOND if ill == FIRST else FIRST
+        w.machines["n1"].ill[ill] = LOST
+        w.machines["n1"].report()
+        uids = [w.add_pod(f"p{n}", "1g.10gb") for n in range(3)]
+        w.run()
+        assert {gpu for uid in uids for gpu in gpus_of(w, uid)} == {well}
+        assert gpus_of(w, first) == [ill]
+
+
+def test_a_warm_slice_of_a_gpu_in_trouble_is_not_reused() -> None:
+    """N5: it would be the quickest, and no container could start on it."""
+    with world(gpus=2) as w:
+        first = w.add_pod("first", "2g.20gb")
+        w.run()
+        (ill,) = gpus_of(w, first)
+        w.delete_pod("first")
+        w.run()
+        w.machines["n1"].ill[ill] = LOST
+        w.machines["n1"].report()
+        second = w.add_pod("second", "2g.20gb")
+        w.run()
+        assert gpus_of(w, second) not in ([], [ill])
+        assert w.bound_to("second") == "n1"
+
+
+def test_a_pod_that_only_a_gpu_in_trouble_could_serve_is_told_so_and_served_later() -> None:
+    """N5: the profile exists, so the reason is not `NoSuchProfile`; the message names GPU and trouble."""
+    with world() as w:
+        w.machines["n1"].ill[FIRST] = LOST
+        w.machines["n1"].report()
+        w.add_pod("waits", "1g.10gb")
+        w.run(seconds=1.0)
+        said = w.condition("waits")
+        assert said["reason"] == "Full"
+        assert f"left out: {FIRST} ({LOST})" in said["message"]
+        assert not w.claims()
+        w.machines["n1"].ill.clear()
+        w.run()
+        assert w.bound_to("waits") == "n1"
+
+
+def test_a_slice_still_to_be_made_on_a_gpu_that_hangs_is_made_on_another() -> None:
+    """N7: one stuck GPU delays nobody whom another can serve; the node is not shunned for it."""
+    with world(gpus=2) as w:
+        uid = w.add_pod("moved", "3g.40gb")
+        w.round()
+        (ill,) = gpus_of(w, uid)
+        w.machines["n1"].ill[ill] = "GPU 0: the driver did not answer within 30 s"
+        w.run()
+        assert gpus_of(w, uid) not in ([], [ill])
+        assert w.bound_to("moved") == "n1"
+
+
+def test_without_another_place_a_reservation_on_a_gpu_that_hangs_stays() -> None:
+    """N7: the call may still return; nothing is given up for nothing."""
+    with world() as w:
+        uid = w.add_pod("stays", "3g.40gb")
+        w.round()
+        w.machines["n1"].ill[FIRST] = "GPU 0: the driver did not answer within 30 s"
+        w.run(seconds=1.0)
+        assert gpus_of(w, uid) == [FIRST]
+        said = w.condition("stays")
+        assert said["reason"] == "Creating"
+        assert "on a GPU in trouble: GPU 0: the driver did not answer" in said["message"]
+        w.machines["n1"].ill.clear()
+        w.run()
+        assert w.bound_to("stays") == "n1"
