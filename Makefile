@@ -43,6 +43,7 @@ lint: $(VENV)/.ready  ## ruff, mypy --strict, import-linter
 bench: binaries  ## the figures of README and docs, as ratios of things measured in one run
 	@$(BIN)/python -m bench.webhook
 	@$(BIN)/python -m bench.way
+	@$(BIN)/python -m bench.agent
 
 image:  ## one container image for all components (docker, podman or buildah; BASE=python:3.12-slim)
 	@./image/build.sh
