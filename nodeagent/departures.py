@@ -10,6 +10,7 @@ from collections.abc import Awaitable, Callable, Iterable, Sequence
 from typing import Final
 
 from mig.profiles import Profile
+from nodeagent.devicenodes import Access
 from nodeagent.driver import DriverError, GpuUnavailable, InUse
 from nodeagent.hardware import Hardware
 from nodeagent.kubelet import Device, Kubelet
@@ -53,9 +54,18 @@ class HeldBack:
         self._kubelet.hold_back(frozenset(self._ids))
 
 
-def device_of(instance: Instance) -> Device:
+def device_of(gpu: Gpu | None, instance: Instance) -> Device:
     """A slice as the kubelet's half knows it."""
-    return Device(id=instance.uuid, profile=instance.placed.profile, gpu=instance.gpu, window=instance.placed.window)
+    access = None
+    if gpu is not None and gpu.minor is not None and instance.ci is not None:
+        access = Access(gpu.minor, instance.gi, instance.ci)
+    return Device(
+        id=instance.uuid,
+        profile=instance.placed.profile,
+        gpu=instance.gpu,
+        window=instance.placed.window,
+        access=access,
+    )
 
 
 class Departures:
@@ -168,7 +178,7 @@ class Departures:
         for item in self._record.ours():
             if item.uuid == device_id:
                 self._record.blocked.pop(item.gi, None)
-                self._kubelet.offer(device_of(item))
+                self._kubelet.offer(device_of(self._record.gpu, item))
         self._state.changed.fire()
 
     async def _destroy(self, gpu: Gpu, item: Instance) -> bool:

@@ -201,7 +201,7 @@ class Keeper:
 
     def _sync_offers(self) -> None:
         """Offer the kubelet exactly our slices that exist; what is on its way out is left to `departures`."""
-        devices = {item.uuid: device_of(item) for item in self._record.ours() if item.uuid}
+        devices = {item.uuid: device_of(self._record.gpu, item) for item in self._record.ours() if item.uuid}
         for device_id, device in devices.items():
             if device_id not in self._record.leaving:
                 self._kubelet.offer(device)

@@ -61,7 +61,14 @@ class NvmlDriver:
         uuid: str = self._nvml.call("nvmlDeviceGetUUID", handle)
         model: str = self._nvml.call("nvmlDeviceGetName", handle)
         mode, cut = self._mig_mode(handle)
-        return Gpu(uuid=uuid, index=index, model=model, mig_mode=mode, shape=self._shape(handle) if cut else NO_SHAPE)
+        return Gpu(
+            uuid=uuid,
+            index=index,
+            model=model,
+            mig_mode=mode,
+            shape=self._shape(handle) if cut else NO_SHAPE,
+            minor=self._nvml.supported("nvmlDeviceGetMinorNumber", handle),
+        )
 
     def instances(self, gpu: Gpu) -> tuple[Instance, ...]:
         """List the GIs of every profile; where MIG is off there is no profile."""
@@ -83,17 +90,17 @@ class NvmlDriver:
             got = _window(info)
             if got != placed.window:
                 raise Refused(f"asked for {placed.profile} at {placed.window}, and the driver made it at {got}")
-            uuid = self._fill(gi, placed)
+            ci, uuid = self._fill(gi, placed)
         except DriverError as error:
             self._undo(gi, error)
             raise
-        return Instance(gpu=gpu.uuid, gi=info.id, placed=placed, uuid=uuid)
+        return Instance(gpu=gpu.uuid, gi=info.id, placed=placed, uuid=uuid, ci=ci)
 
     def complete(self, gpu: Gpu, instance: Instance) -> Instance:
         """Fill a GI that has no CI."""
         gi = self._same_gi(gpu, instance)
-        uuid = self._fill(gi, instance.placed)
-        return Instance(gpu=gpu.uuid, gi=instance.gi, placed=instance.placed, uuid=uuid)
+        ci, uuid = self._fill(gi, instance.placed)
+        return Instance(gpu=gpu.uuid, gi=instance.gi, placed=instance.placed, uuid=uuid, ci=ci)
 
     def destroy(self, gpu: Gpu, instance: Instance) -> None:
         """Destroy the CIs, then the GI."""
@@ -202,8 +209,10 @@ class NvmlDriver:
         cis = list(self._compute_instances(gi))
         full = [ci for enum, ci in cis if enum == _FULL_CI.get(offer.profile.slices)]
         whole = len(cis) == len(full) <= 1
-        uuid = self._uuid(full[0]) if whole and full else ""
-        return Instance(gpu=gpu.uuid, gi=info.id, placed=placed, uuid=uuid, whole=whole)
+        if not (whole and full):
+            return Instance(gpu=gpu.uuid, gi=info.id, placed=placed, whole=whole)
+        ci, uuid = self._identity(full[0])
+        return Instance(gpu=gpu.uuid, gi=info.id, placed=placed, uuid=uuid, ci=ci)
 
     def _compute_instances(self, gi: Any) -> Iterator[tuple[int, Any]]:
         """Every CI of a GI with its enum: the list call wants a profile id, and answers for one profile alone."""
@@ -217,16 +226,17 @@ class NvmlDriver:
             for ci in array[: count.value]:
                 yield ci_enum, ci
 
-    def _fill(self, gi: Any, placed: Placed) -> str:
+    def _fill(self, gi: Any, placed: Placed) -> tuple[int, str]:
         enum = _FULL_CI.get(placed.profile.slices)
         if enum is None:
             raise Refused(f"no compute instance is known that fills {placed.profile}")
         info = self._nvml.call("nvmlGpuInstanceGetComputeInstanceProfileInfo", gi, enum, 0)
-        return self._uuid(self._nvml.call("nvmlGpuInstanceCreateComputeInstance", gi, info.id))
+        return self._identity(self._nvml.call("nvmlGpuInstanceCreateComputeInstance", gi, info.id))
 
-    def _uuid(self, ci: Any) -> str:
-        device = self._nvml.call("nvmlComputeInstanceGetInfo", ci).device
-        return str(self._nvml.call("nvmlDeviceGetUUID", device))
+    def _identity(self, ci: Any) -> tuple[int, str]:
+        """A CI's id within its GI, and the UUID of the MIG device that it is."""
+        info = self._nvml.call("nvmlComputeInstanceGetInfo", ci)
+        return info.id, str(self._nvml.call("nvmlDeviceGetUUID", info.device))
 
     def _same_gi(self, gpu: Gpu, instance: Instance) -> Any:
         """The handle of an instance, after making sure that its id was not given to another one meanwhile."""

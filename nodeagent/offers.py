@@ -11,6 +11,7 @@ from dataclasses import dataclass
 
 from mig.placements import Window
 from mig.profiles import Profile
+from nodeagent.devicenodes import Access
 from nodeagent.pulse import Pulse
 
 DROP_AFTER_S = 1.0
@@ -24,12 +25,16 @@ class Refused(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Device:
-    """A slice as the kubelet sees it. `id` is its MIG UUID (46 characters; the kubelet takes up to 63)."""
+    """A slice as the kubelet sees it. `id` is its MIG UUID (46 characters; the kubelet takes up to 63).
+
+    `access` names its device nodes; None where the driver does not tell the GPU's minor number.
+    """
 
     id: str
     profile: Profile
     gpu: str
     window: Window
+    access: Access | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -127,6 +132,10 @@ class Offers:
     def healthy(self, profile: Profile) -> frozenset[str]:
         """The ids of one resource that the kubelet may allocate."""
         return frozenset(line.id for line in self.listed(profile) if line.healthy)
+
+    def device(self, device_id: str) -> Device | None:
+        """What is in the book under this id, healthy or not."""
+        return self._devices.get(device_id)
 
     @property
     def held_back(self) -> frozenset[str]:

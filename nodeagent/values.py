@@ -25,13 +25,17 @@ class DriverFacts:
 
 @dataclass(frozen=True, slots=True)
 class Gpu:
-    """One physical GPU. `index` is the driver's and stays for the life of one NVML session."""
+    """One physical GPU. `index` is the driver's and stays for the life of one NVML session.
+
+    `minor` is the number in `/dev/nvidia<minor>`, which need not be the index; None where the driver does not tell it.
+    """
 
     uuid: str
     index: int
     model: str
     mig_mode: MigMode
     shape: GpuShape = NO_SHAPE
+    minor: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,7 +43,7 @@ class Instance:
     """One GPU instance (GI) and what is in it.
 
     `uuid` is the MIG device's. It is empty where there is no compute instance (CI) yet, and where the GI is cut in a way
-    that is not ours (`whole` False: several CIs, or one that does not cover the GI).
+    that is not ours (`whole` False: several CIs, or one that does not cover the GI). `ci` is the CI's id within its GI.
     """
 
     gpu: str
@@ -47,6 +51,7 @@ class Instance:
     placed: Placed
     uuid: str = ""
     whole: bool = True
+    ci: int | None = None
 
     @property
     def half_made(self) -> bool:
