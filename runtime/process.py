@@ -14,14 +14,24 @@ from runtime.signals import stop_on_signals
 log = logging.getLogger(__name__)
 
 
-def run(main: Callable[[], Coroutine[Any, Any, None]], *, user_errors: tuple[type[Exception], ...] = ()) -> int:
-    """Run ``main()`` until it ends or SIGTERM or SIGINT cancels it; give the exit code."""
-    return asyncio.run(_supervise(main, user_errors))
+def run(
+    main: Callable[[], Coroutine[Any, Any, None]],
+    *,
+    user_errors: tuple[type[Exception], ...] = (),
+    leave: Callable[[], bool] = lambda: False,
+) -> int:
+    """Run ``main()`` until it ends or SIGTERM or SIGINT cancels it; give the exit code.
+
+    ``leave`` is called at the first signal; where it says True, ``main`` ends by itself, in its own time, and is not cancelled.
+    """
+    return asyncio.run(_supervise(main, user_errors, leave))
 
 
-async def _supervise(main: Callable[[], Coroutine[Any, Any, None]], user_errors: tuple[type[Exception], ...]) -> int:
+async def _supervise(
+    main: Callable[[], Coroutine[Any, Any, None]], user_errors: tuple[type[Exception], ...], leave: Callable[[], bool]
+) -> int:
     task = asyncio.create_task(main(), name="main")
-    with stop_on_signals(task.cancel) as signals:
+    with stop_on_signals(lambda: leave() or task.cancel()) as signals:
         await asyncio.wait({task})
     if task.cancelled():
         if not signals:

@@ -28,6 +28,12 @@ async def main():
                 raise UserError("set FOO to a number")
         case "cancel":
             raise asyncio.CancelledError
+        case "leave":
+            await leaving.wait()
+            print("left in its own time", flush=True)
+            return
+        case "linger":
+            await asyncio.sleep(60)
     try:
         await asyncio.sleep(60)
     finally:
@@ -35,8 +41,13 @@ async def main():
         await asyncio.sleep(60 if sys.argv[1] == "slow" else 0.05)
         print("clean", flush=True)
 
+def leave():
+    leaving.set()
+    return sys.argv[1] in ("leave", "linger")
+
+leaving = asyncio.Event()
 configure(log_format="text", level="info")
-sys.exit(run(main, user_errors=(UserError,)))
+sys.exit(run(main, user_errors=(UserError,), leave=leave))
 """
 
 
@@ -89,3 +100,20 @@ def test_the_second_signal_ends_it_at_once() -> None:
     assert process.wait(timeout=20) == 128 + signal.SIGTERM
     assert time.monotonic() - began < 5
     process.communicate()
+
+
+def test_a_main_that_leaves_by_itself_is_not_cancelled() -> None:
+    process = start("leave")
+    process.send_signal(signal.SIGTERM)
+    out, _ = process.communicate(timeout=20)
+    assert (out, process.returncode) == ("left in its own time\n", 0)
+
+
+def test_a_second_signal_ends_one_that_takes_its_time() -> None:
+    process = start("linger")
+    process.send_signal(signal.SIGTERM)
+    assert process.stderr is not None
+    assert "SIGTERM: stopping" in process.stderr.readline()
+    process.send_signal(signal.SIGTERM)
+    process.communicate(timeout=20)
+    assert process.returncode == 128 + signal.SIGTERM
