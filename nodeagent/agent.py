@@ -15,7 +15,7 @@ from nodeagent.departures import Departures, HeldBack
 from nodeagent.driver import Driver
 from nodeagent.hardware import Hardware
 from nodeagent.keeper import Keeper
-from nodeagent.kubelet import Kubelet
+from nodeagent.kubeletside import KubeletSide
 from nodeagent.ledger import Ledger
 from nodeagent.looker import Looker
 from nodeagent.metrics import Metrics
@@ -46,7 +46,7 @@ class Outside:
 class Agent:
     """One node's agent. `run` is eternal; the caller holds the node's lock and has opened the ledger."""
 
-    def __init__(self, outside: Outside, *, state: NodeState, make_kubelet: Callable[["Agent"], Kubelet]) -> None:
+    def __init__(self, outside: Outside, *, state: NodeState, make_kubelet: Callable[["Agent"], KubeletSide]) -> None:
         self._outside = outside
         self._state = state
         self._kubelet = make_kubelet(self)

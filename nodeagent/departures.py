@@ -13,7 +13,7 @@ from mig.profiles import Profile
 from nodeagent.devicenodes import Access
 from nodeagent.driver import DriverError, GpuUnavailable, InUse
 from nodeagent.hardware import Hardware
-from nodeagent.kubelet import Device, Kubelet
+from nodeagent.kubeletside import Device, KubeletSide
 from nodeagent.leaving import DROP_AFTER_S, SETTLE_S, Action, Facts, Stage, next_action
 from nodeagent.state import Departure, Failure, NodeState
 from nodeagent.values import Gpu, Instance
@@ -39,7 +39,7 @@ Look = Callable[[], Awaitable[bool]]
 class HeldBack:
     """The devices of all GPUs that are still healthy and no longer counted; the kubelet's half wants them as one set."""
 
-    def __init__(self, kubelet: Kubelet) -> None:
+    def __init__(self, kubelet: KubeletSide) -> None:
         self._kubelet = kubelet
         self._ids: set[str] = set()
 
@@ -76,7 +76,7 @@ class Departures:
         *,
         hardware: Hardware,
         state: NodeState,
-        kubelet: Kubelet,
+        kubelet: KubeletSide,
         held_back: HeldBack,
         look: Look,
         clock: Callable[[], float],
@@ -93,7 +93,10 @@ class Departures:
         self._look_again_at = float("-inf")
 
     async def advance(self, gpu: Gpu, unwanted: Sequence[Instance]) -> bool:
-        """Move each on by what can be done now; whether the hardware changed. `unwanted` holds those that nobody uses."""
+        """Move each on by what can be done now; whether the hardware changed. `unwanted` holds those that nobody uses.
+
+        Once the agent is ending they are only withdrawn, and the hardware stays as it is.
+        """
         leaving = {item.uuid: item for item in unwanted if item.uuid}
         for device_id in [each for each in self._record.leaving if each not in leaving]:
             self._return(device_id)
@@ -118,9 +121,8 @@ class Departures:
 
     async def _look_at(self, leaving: Iterable[Instance]) -> frozenset[str]:
         """Judge usage anew where somebody's next step depends on it; who they are, if everything answered."""
-        depending = frozenset(
-            item.uuid for item in leaving if self._action(item, looked=False) in (Action.WITHDRAW, Action.LOOK)
-        )
+        steps = (Action.WITHDRAW,) if self._state.farewell else (Action.WITHDRAW, Action.LOOK)
+        depending = frozenset(item.uuid for item in leaving if self._action(item, looked=False) in steps)
         if not depending or await self._look():
             return depending
         self._look_again_at = self._clock() + LOOK_AGAIN_S
@@ -182,6 +184,8 @@ class Departures:
         self._state.changed.fire()
 
     async def _destroy(self, gpu: Gpu, item: Instance) -> bool:
+        if self._state.farewell is not None:
+            return False
         try:
             await self._hardware.destroy(gpu, item)
         except GpuUnavailable:

@@ -14,12 +14,12 @@ from mig.occupancy import Placed
 from nodeagent.departures import Departures, Observe, device_of
 from nodeagent.driver import DriverError, DriverSilent, DriverUnavailable, GpuUnavailable, LeftBehind
 from nodeagent.hardware import Hardware
-from nodeagent.kubelet import Kubelet
+from nodeagent.kubeletside import KubeletSide
 from nodeagent.plan import Plan, View, plan
 from nodeagent.pulse import Pulse
 from nodeagent.report import SILENT, Trouble
-from nodeagent.state import Failure, NodeState
-from nodeagent.values import Gpu
+from nodeagent.state import Failure, Farewell, NodeState
+from nodeagent.values import Gpu, Instance
 
 log = logging.getLogger(__name__)
 
@@ -39,7 +39,7 @@ class Keeper:
         hardware: Hardware,
         departures: Departures,
         state: NodeState,
-        kubelet: Kubelet,
+        kubelet: KubeletSide,
         announced: Callable[[], Awaitable[bool]],
         on_read: Callable[[], None],
         clock: Callable[[], float],
@@ -93,6 +93,9 @@ class Keeper:
         changed = False
         while self._record.trouble is None and (gpu := self._record.gpu) is not None:
             todo = self._plan(gpu)
+            if self._state.farewell is not None:
+                await self._departures.advance(gpu, self._ending(todo))
+                break
             made = await self._make(gpu, todo)
             gone = await self._departures.advance(gpu, todo.remove)
             if not made and not gone:
@@ -125,6 +128,12 @@ class Keeper:
             record.waiting, record.fault = todo.waiting, todo.fault
             self._state.changed.fire()
         return todo
+
+    def _ending(self, todo: Plan) -> tuple[Instance, ...]:
+        """What is taken from the kubelet before the agent ends: what was on its way out, and then all that nobody uses."""
+        if self._state.farewell is Farewell.ANNOUNCED:
+            return todo.remove
+        return tuple(item for item in self._record.ours() if not self._state.use(item.uuid))
 
     async def _make(self, gpu: Gpu, todo: Plan) -> bool:
         """Do one making step, so that a newer spec is heeded before the next; whether one was done."""

@@ -1,4 +1,4 @@
-"""Everything between the agent and the kubelet, behind one door.
+"""The kubelet's side where the device plugin is our own: everything between the agent and the kubelet, behind one door.
 
 The agent offers slices, withdraws and drops them, and asks who has what; registration, the kubelet's restarts, the lists and the
 Node's counts follow by themselves while `run` runs. It promises that a slice is
@@ -9,7 +9,6 @@ to a second Pod before its hand-out was forgotten. It touches no hardware and de
 import asyncio
 from collections.abc import Callable, Mapping, Sequence
 from collections.abc import Set as AbstractSet
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -17,14 +16,13 @@ from kube.client import Api
 from kube.resource import NODES
 from mig.profiles import Profile
 from nodeagent.counts import CountPublisher, Counts
+from nodeagent.kubeletside import KubeletStatus
 from nodeagent.listing import Expected, Listing
 from nodeagent.offers import Device, Offers
 from nodeagent.plugin import PluginServer
-from nodeagent.podresources import AllocationGate, Assignment, KubeletAway, KubeletBusy, KubeletError, PodResources
+from nodeagent.podresources import AllocationGate, Assignment, PodResources
 from nodeagent.registration import Registration, keep_registered, remove_left_overs
 from nodeagent.rivals import conflict, rival_sockets
-
-__all__ = ["Assignment", "Device", "Kubelet", "KubeletAway", "KubeletBusy", "KubeletError", "KubeletStatus"]
 
 PATCH_S = 5.0
 """Deadline of one patch of the Node."""
@@ -34,14 +32,6 @@ RIVALS_S = 10.0
 
 STRAYS_AFTER_S = 10.0
 """Counts of resources that we do not offer are left alone so long after the start, until existing slices have been offered."""
-
-
-@dataclass(frozen=True, slots=True)
-class KubeletStatus:
-    """Whether the kubelet answers, and what an admin should look at: sentences that say what to do."""
-
-    reachable: bool
-    troubles: tuple[str, ...]
 
 
 class Kubelet:
@@ -177,6 +167,11 @@ class Kubelet:
         rivals = conflict(sockets=self._rivals, foreign=sorted(self._listing.foreign))
         troubles = dict.fromkeys((self._listing.trouble, *registrations, rivals, self._counts.trouble))
         return KubeletStatus(reachable=self._listing.answered, troubles=tuple(each for each in troubles if each))
+
+    @property
+    def unoffered(self) -> str:
+        """What a slice waits for that exists and is not ready."""
+        return "exists; the kubelet does not offer it yet"
 
     # Inside.
 

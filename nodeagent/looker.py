@@ -13,7 +13,7 @@ from typing import Final
 from mig.profiles import Profile
 from nodeagent.driver import DriverError
 from nodeagent.hardware import Hardware
-from nodeagent.kubelet import Assignment, Kubelet, KubeletError
+from nodeagent.kubeletside import Assignment, KubeletError, KubeletSide
 from nodeagent.pulse import Pulse
 from nodeagent.state import NodeState
 from nodeagent.usage import Judgement, Memory, Sight, judge
@@ -37,7 +37,7 @@ class Looker:
         self,
         *,
         state: NodeState,
-        kubelet: Kubelet,
+        kubelet: KubeletSide,
         hardware: Mapping[int, Hardware],
         clock: Callable[[], float],
     ) -> None:

@@ -10,7 +10,7 @@ from datetime import UTC, datetime
 from mig.migspec import MigMode, MigSpec, Status
 from mig.occupancy import Placed
 from nodeagent.departures import BLOCKED_AFTER_TRIES
-from nodeagent.kubelet import Kubelet
+from nodeagent.kubeletside import KubeletSide
 from nodeagent.plan import View, blocked_for_good
 from nodeagent.publisher import Report
 from nodeagent.report import Facts, GpuFacts, Trouble, status_of, unhealthy
@@ -18,7 +18,7 @@ from nodeagent.state import GpuRecord, NodeState
 from nodeagent.values import Gpu
 
 
-def report_of(state: NodeState, *, kubelet: Kubelet, ledger_trouble: str, now: datetime) -> Report | None:
+def report_of(state: NodeState, *, kubelet: KubeletSide, ledger_trouble: str, now: datetime) -> Report | None:
     """The report as of now; None without a MigSpec, or while there is nothing that could be said."""
     migspec = state.migspec
     if migspec is None:
@@ -36,7 +36,7 @@ def report_of(state: NodeState, *, kubelet: Kubelet, ledger_trouble: str, now: d
     return Report(migspec.name, migspec.uid, status)
 
 
-def _kubelet_away(kubelet: Kubelet) -> Trouble | None:
+def _kubelet_away(kubelet: KubeletSide) -> Trouble | None:
     """That it does not answer; None also while it has not been asked yet."""
     status = kubelet.status
     return (
@@ -44,7 +44,7 @@ def _kubelet_away(kubelet: Kubelet) -> Trouble | None:
     )
 
 
-def _facts(state: NodeState, migspec: MigSpec, *, kubelet: Kubelet, ledger_trouble: str) -> Facts:
+def _facts(state: NodeState, migspec: MigSpec, *, kubelet: KubeletSide, ledger_trouble: str) -> Facts:
     ready = kubelet.ready_now()
     return Facts(
         spec=migspec.spec,
@@ -92,7 +92,7 @@ def _invalid(record: GpuRecord, gpu: Gpu) -> Trouble | None:
     return Trouble("InvalidSpec", text)
 
 
-def _troubles(state: NodeState, migspec: MigSpec, kubelet: Kubelet) -> Iterator[Trouble]:
+def _troubles(state: NodeState, migspec: MigSpec, kubelet: KubeletSide) -> Iterator[Trouble]:
     """What concerns the whole node, the most serious first."""
     if state.driver_trouble:
         yield state.driver_trouble

@@ -14,7 +14,7 @@ from typing import Final
 from nodeagent.driver import Driver, DriverError, DriverUnavailable
 from nodeagent.hardware import Hardware
 from nodeagent.keeper import Keeper
-from nodeagent.kubelet import Kubelet
+from nodeagent.kubeletside import KubeletSide
 from nodeagent.report import Trouble
 from nodeagent.state import GpuRecord, NodeState
 from nodeagent.workers import Worker
@@ -39,7 +39,7 @@ class Session:
         *,
         driver: Driver,
         state: NodeState,
-        kubelet: Kubelet,
+        kubelet: KubeletSide,
         ownership_known: asyncio.Event,
         make_hardware: MakeHardware,
         make_keeper: MakeKeeper,

@@ -18,7 +18,7 @@ from kube.watchstate import Delete, Event, Rejected, Synced, Upsert
 from mig.migspec import MigSpec
 from mig.migspec_json import migspec_from_json
 from nodeagent.heeding import Verdict, verdict
-from nodeagent.kubelet import Kubelet
+from nodeagent.kubeletside import KubeletSide
 from nodeagent.ledger import Ledger
 from nodeagent.looker import Looker
 from nodeagent.ownership import entries_from_status
@@ -40,7 +40,7 @@ class Watches:
         api: Api,
         *,
         state: NodeState,
-        kubelet: Kubelet,
+        kubelet: KubeletSide,
         looker: Looker,
         ledger: Ledger,
         ownership_known: asyncio.Event,
