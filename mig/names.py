@@ -31,6 +31,9 @@ DURATION_ANNOTATION: Final = "nos.nebuly.com/expected-duration"
 
 CONDITION: Final = "nos.nebuly.com/MigAllocated"
 
+AGENT_LEAVING: Final = "AgentLeaving"
+"""The reason of a MigSpec's condition `Healthy` while the node's agent ends, and until its successor reports."""
+
 LEASE: Final = "nos-mig-allocator"
 METRICS_PREFIX: Final = "nos_mig_"
 

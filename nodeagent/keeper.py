@@ -144,7 +144,7 @@ class Keeper:
         if not create:
             return False
         await self._hardware.intend(gpu, create)
-        if not await self._announced():
+        if not await self._announced() or self._state.farewell is not None:
             return False
         return await self._try("create", create[0], lambda: self._hardware.create(gpu, create[0]))
 

@@ -6,16 +6,25 @@ since what is not known yet must look neither empty nor free.
 
 from collections.abc import Iterator
 from datetime import UTC, datetime
+from typing import Final
 
 from mig.migspec import MigMode, MigSpec, Status
+from mig.names import AGENT_LEAVING
 from mig.occupancy import Placed
 from nodeagent.departures import BLOCKED_AFTER_TRIES
 from nodeagent.kubeletside import KubeletSide
 from nodeagent.plan import View, blocked_for_good
 from nodeagent.publisher import Report
 from nodeagent.report import Facts, GpuFacts, Trouble, status_of, unhealthy
-from nodeagent.state import GpuRecord, NodeState
+from nodeagent.state import Farewell, GpuRecord, NodeState
 from nodeagent.values import Gpu
+
+_FAREWELLS: Final = {
+    Farewell.ANNOUNCED: "the agent was told to end: no Pod is let go to this node, and those that were still get their slices",
+    Farewell.WITHDRAWING: "the agent is ending: slices that nobody uses are offered no more until a new one runs here",
+    Farewell.DONE: "the agent has ended in order: what runs keeps its slices, the others are offered when a new one runs here; "
+    "if none comes, see kubectl get pods -o wide of the DaemonSet nos-mig-nodeagent",
+}
 
 
 def report_of(state: NodeState, *, kubelet: KubeletSide, ledger_trouble: str, now: datetime) -> Report | None:
@@ -25,7 +34,7 @@ def report_of(state: NodeState, *, kubelet: KubeletSide, ledger_trouble: str, no
         return None
     time = now.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
     if not (state.hardware_known and state.looked):
-        trouble = state.driver_trouble or _kubelet_away(kubelet)
+        trouble = _leaving(state) or state.driver_trouble or _kubelet_away(kubelet)
         if trouble is None:
             return None
         status = unhealthy(migspec.status or Status(0, state.boot_id), trouble, now=time)
@@ -34,6 +43,11 @@ def report_of(state: NodeState, *, kubelet: KubeletSide, ledger_trouble: str, no
         status = status_of(facts, before=state.conditions, now=time)
     state.conditions = status.conditions
     return Report(migspec.name, migspec.uid, status)
+
+
+def _leaving(state: NodeState) -> Trouble | None:
+    """That we are told to end: whoever lets Pods go must know it first."""
+    return None if state.farewell is None else Trouble(AGENT_LEAVING, _FAREWELLS[state.farewell])
 
 
 def _kubelet_away(kubelet: KubeletSide) -> Trouble | None:
@@ -94,6 +108,8 @@ def _invalid(record: GpuRecord, gpu: Gpu) -> Trouble | None:
 
 def _troubles(state: NodeState, migspec: MigSpec, kubelet: KubeletSide) -> Iterator[Trouble]:
     """What concerns the whole node, the most serious first."""
+    if leaving := _leaving(state):
+        yield leaving
     if state.driver_trouble:
         yield state.driver_trouble
     if away := _kubelet_away(kubelet):

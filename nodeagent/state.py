@@ -6,6 +6,7 @@ It holds values and answers simple questions about them; whoever decides takes f
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
+from enum import Enum, auto
 
 from mig.migspec import Claim, Condition, MigSpec
 from mig.occupancy import Placed
@@ -62,6 +63,16 @@ class GpuRecord:
         return frozenset(item.uuid for item in self.ours() if item.uuid)
 
 
+class Farewell(Enum):
+    """How far an agent that was told to end has come."""
+
+    ANNOUNCED = auto()
+    """It starts no change of the hardware any more; Pods that were let go still get their slices."""
+    WITHDRAWING = auto()
+    """What nobody uses is offered no more, and the Node counts none of its slices."""
+    DONE = auto()
+
+
 @dataclass(slots=True)
 class NodeState:
     """The whole node. `looked` is whether PodResources was read since we started, with the Pods known."""
@@ -80,6 +91,7 @@ class NodeState:
     unserved: frozenset[Profile] = frozenset()
     looked: bool = False
     conditions: tuple[Condition, ...] = ()
+    farewell: Farewell | None = None
     changed: Pulse = field(default_factory=Pulse)
 
     @property
