@@ -47,7 +47,7 @@ def kube_binary(*, environ: Mapping[str, str] = os.environ, report: Callable[[st
     if not binary.exists():
         binary.parent.mkdir(parents=True, exist_ok=True)
         with (cache / "lock").open("w", encoding="ascii") as lock:
-            _wait_for(lock.fileno(), report)
+            wait_for(lock.fileno(), report)
             if not binary.exists():  # somebody else may have built it while we waited
                 _build(binary, cache=cache, environ=environ, report=report)
     return binary
@@ -59,9 +59,9 @@ def cache_folder(environ: Mapping[str, str]) -> Path:
     return Path(base) / "nos-mig" / "kube"
 
 
-def source_key(sources: Path) -> str:
-    """Return a name for what a build of these sources yields."""
-    digest = hashlib.sha256(repr((FLAGS, platform.machine())).encode())
+def source_key(sources: Path, flags: tuple[str, ...] = FLAGS) -> str:
+    """Return a name for what a build of these sources, with these flags, yields."""
+    digest = hashlib.sha256(repr((flags, platform.machine())).encode())
     for path in sorted([*sources.glob("*.go"), sources / "go.mod", sources / "go.sum"]):
         content = path.read_bytes()
         digest.update(f"{path.name} {len(content)}\n".encode())
@@ -75,7 +75,7 @@ def _checked(binary: Path) -> Path:
     return binary.resolve()
 
 
-def _wait_for(lock: int, report: Callable[[str], None]) -> None:
+def wait_for(lock: int, report: Callable[[str], None]) -> None:
     """Lock, and say every few seconds that we still wait: whoever holds it may take minutes."""
     while True:
         try:
