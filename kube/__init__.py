@@ -5,6 +5,6 @@ Everything that crosses the wire to Kubernetes goes through this package: single
 every call, and knows nothing of MIG: what the objects mean is decided by its users.
 """
 
-from kube.slim import spare_the_synchronous_half
+from kube.slim import spare_what_nobody_uses
 
-spare_the_synchronous_half()
+spare_what_nobody_uses()
