@@ -8,11 +8,13 @@ import asyncio
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime
+from functools import partial
 from typing import Final
 
 from kube.client import Api
 from nodeagent.departures import Departures, HeldBack
 from nodeagent.driver import Driver
+from nodeagent.farewell import Leaving, look_up
 from nodeagent.hardware import Hardware
 from nodeagent.keeper import Keeper
 from nodeagent.kubeletside import KubeletSide
@@ -44,9 +46,11 @@ class Outside:
 
 
 class Agent:
-    """One node's agent. `run` is eternal; the caller holds the node's lock and has opened the ledger."""
+    """One node's agent. `run` is eternal unless it is told to leave; the caller holds the node's lock and has opened the ledger."""
 
-    def __init__(self, outside: Outside, *, state: NodeState, make_kubelet: Callable[["Agent"], KubeletSide]) -> None:
+    def __init__(
+        self, outside: Outside, *, state: NodeState, make_kubelet: Callable[["Agent"], KubeletSide], drain_s: float
+    ) -> None:
         self._outside = outside
         self._state = state
         self._kubelet = make_kubelet(self)
@@ -70,17 +74,27 @@ class Agent:
             ownership_known=ownership_known,
         )
         self._publisher = Publisher(outside.api, make=self._report, changed=state.changed, jitter=outside.jitter)
+        self._leaving = self._make_leaving(drain_s=drain_s)
         outside.metrics.show_running(lambda: self._session.workers)
 
     async def run(self) -> None:
-        """Everything at once."""
+        """Everything at once, until `leave` was called and all is left in order."""
         async with asyncio.TaskGroup() as tasks:
-            tasks.create_task(self._kubelet.run(), name="kubelet")
-            tasks.create_task(self._session.run(), name="driver")
-            tasks.create_task(self._looker.run(), name="usage")
-            tasks.create_task(self._publisher.run(), name="report")
-            tasks.create_task(self._follow_changes(), name="changes")
-            tasks.create_task(self._watches.run(), name="watches")
+            rooms = [
+                tasks.create_task(self._kubelet.run(), name="kubelet"),
+                tasks.create_task(self._session.run(), name="driver"),
+                tasks.create_task(self._looker.run(), name="usage"),
+                tasks.create_task(self._publisher.run(), name="report"),
+                tasks.create_task(self._follow_changes(), name="changes"),
+                tasks.create_task(self._watches.run(), name="watches"),
+            ]
+            await self._leaving.run()
+            for room in rooms:
+                room.cancel()
+
+    def leave(self) -> bool:
+        """Begin to end in order, so that `run` returns; False where no time is given for that."""
+        return self._leaving.ask()
 
     def unready(self) -> list[str]:
         """What keeps the agent from its work, for /readyz."""
@@ -127,6 +141,18 @@ class Agent:
             on_read=self._looker.wake,
             clock=self._outside.clock,
             observe=self._outside.metrics.step,
+        )
+
+    def _make_leaving(self, *, drain_s: float) -> Leaving:
+        return Leaving(
+            state=self._state,
+            kubelet=self._kubelet,
+            held_back=self._held_back,
+            reports=self._publisher,
+            look_up=partial(look_up, self._outside.api),
+            at_work=lambda: any(worker.running_s > 0 for worker in self._session.workers.values()),
+            clock=self._outside.clock,
+            drain_s=drain_s,
         )
 
     async def _announced(self) -> bool:

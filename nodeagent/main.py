@@ -21,13 +21,16 @@ from kube.client import Api
 from kube.errors import ConfigError
 from nodeagent import options
 from nodeagent.agent import Agent, Outside
+from nodeagent.cdifolder import CdiFolder
+from nodeagent.devicenodes import DeviceNodes
 from nodeagent.edges import REAL, Edges
+from nodeagent.handing import EnvVar, Handing
 from nodeagent.kubelet import Kubelet
 from nodeagent.ledger import Ledger
 from nodeagent.lock import node_lock
 from nodeagent.metrics import Metrics
 from nodeagent.nvml import NvmlDriver
-from nodeagent.options import Options
+from nodeagent.options import DeviceListStrategy, Options
 from nodeagent.state import NodeState
 from runtime import logs
 from runtime.args import CommonArgs, add_common_args
@@ -50,14 +53,19 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(args: argparse.Namespace, edges: Edges = REAL) -> int:
     """Run until told to stop; the exit status."""
     logs.configure(log_format=args.log_format, level=args.log_level)
-    return run_process(lambda: _serve(args, edges), user_errors=(ConfigError,))
+    agents: list[Agent] = []
+    return run_process(
+        lambda: _serve(args, edges, agents),
+        user_errors=(ConfigError,),
+        leave=lambda: any(agent.leave() for agent in agents),
+    )
 
 
-async def _serve(args: argparse.Namespace, edges: Edges) -> None:
+async def _serve(args: argparse.Namespace, edges: Edges, agents: list[Agent]) -> None:
+    """`agents` takes the one agent once it holds the node's lock: before, there is nothing to leave in order."""
     common, chosen = CommonArgs.of(args), Options.of(args)
     registry = new_registry(component="nodeagent", version=version("nos-mig"))
     metrics = Metrics(registry)
-    agents: list[Agent] = []
     waiting = asyncio.Event()
 
     def unready() -> Sequence[str]:
@@ -102,9 +110,20 @@ async def _agent(chosen: Options, api: Api, metrics: Metrics, edges: Edges) -> A
             clock=time.monotonic,
             on_change=agent.kubelet_changed,
             verify=agent.exists,
+            handing=handing_of(chosen),
         )
 
-    return Agent(outside, state=NodeState(chosen.node_name, boot_id), make_kubelet=make_kubelet)
+    return Agent(outside, state=NodeState(chosen.node_name, boot_id), make_kubelet=make_kubelet, drain_s=chosen.drain_s)
+
+
+def handing_of(chosen: Options) -> Handing:
+    """How containers are told their slice."""
+    nodes = DeviceNodes(dev=chosen.host_dev, proc=chosen.proc_dir)
+    if chosen.device_list_strategy is DeviceListStrategy.ENVVAR:
+        return EnvVar(nodes, device_root=chosen.device_root)
+    return CdiFolder(
+        chosen.cdi_dir, nodes=nodes, device_root=chosen.device_root, folders=(chosen.cdi_dir, Path("/etc/cdi"))
+    )
 
 
 def boot_id_file() -> Path:

@@ -91,6 +91,18 @@ class Publisher:
         except TimeoutError:
             return False
 
+    async def told(self, holds: Callable[[Status], bool], *, within_s: float) -> bool:
+        """Wait until the last report that was written is of this kind, whatever has changed since; False if it never was."""
+        try:
+            async with asyncio.timeout(within_s):
+                while self._last is None or not holds(self._last):
+                    seen = self._written_pulse.count
+                    self._changed.fire()
+                    await self._written_pulse.beyond(seen)
+        except TimeoutError:
+            return False
+        return True
+
     def _known(self, report: Report) -> bool:
         return self._written == (report.uid, status_to_json(report.status))
 
@@ -148,6 +160,7 @@ class Publisher:
         self._backoff.succeeded()
         self._written = (report.uid, body)
         self._last = report.status
+        self._written_pulse.fire()
         self._generation = report.status.observed_generation
         self.trouble = ""
         return 0.0

@@ -1,0 +1,172 @@
+"""How an agent ends so that no Pod fails for it: the order after SIGTERM, each step bounded.
+
+First the report says that the agent leaves, so that nobody is let go to this node any more, and a moment passes for whoever was
+let go on the report before. Then Pods that were let go get their slices: they are waited for, until `drain_s` is over. Then what
+nobody uses is withdrawn and the Node counts no slice of ours, so that nothing is bound here while nobody answers the kubelet.
+The hardware stays as it is, and so do running Pods. It promises an end in time, also with an API server or a kubelet that is
+away; what it could not wait for is in the log.
+"""
+
+import asyncio
+import logging
+from collections.abc import Awaitable, Callable, Mapping
+from typing import Any, Final, Protocol
+
+from kube.client import Api
+from kube.errors import ApiError, NotFound
+from kube.resource import PODS
+from mig.migspec import Claim, Status
+from mig.names import AGENT_LEAVING, GATE
+from nodeagent.departures import HeldBack
+from nodeagent.kubeletside import KubeletSide
+from nodeagent.state import Farewell, NodeState
+
+log = logging.getLogger(__name__)
+
+SETTLE_S: Final = 1.0
+"""An allocator that read the report before has sent its patch by then: a round and its writes take some 0.2 s."""
+
+WITHDRAW_S: Final = 5.0
+"""Withdrawing takes some 0.3 s: the Node shows the lower count, 0.15 s for bindings under way, the kubelet takes in the list."""
+
+LAST_WORD_S: Final = 2.0
+POLL_S: Final = 0.3
+ASK_S: Final = 2.0
+"""Deadline of one question to the API server."""
+
+
+class Reports(Protocol):
+    """`publisher.Publisher`, as much of it as is needed here."""
+
+    async def told(self, holds: Callable[[Status], bool], *, within_s: float) -> bool:
+        """Wait until a report of this kind was written."""
+
+    async def written(self, *, within_s: float) -> bool:
+        """Wait until what is to be said now has been written."""
+
+
+class Leaving:
+    """The end of one agent; `ask` for it, and `run` returns when it is reached."""
+
+    def __init__(
+        self,
+        *,
+        state: NodeState,
+        kubelet: KubeletSide,
+        held_back: HeldBack,
+        reports: Reports,
+        look_up: Callable[[Claim], Awaitable[Mapping[str, Any] | None]],
+        at_work: Callable[[], bool],
+        clock: Callable[[], float],
+        drain_s: float,
+    ) -> None:
+        """`look_up` gives a claim's Pod, None where it is gone; it raises `ApiError`. `at_work`: a call to the driver runs."""
+        self._state = state
+        self._kubelet = kubelet
+        self._held_back = held_back
+        self._reports = reports
+        self._look_up = look_up
+        self._at_work = at_work
+        self._clock = clock
+        self._drain_s = drain_s
+        self._asked = asyncio.Event()
+
+    def ask(self) -> bool:
+        """Begin to leave; False where no time is given for that."""
+        self._asked.set()
+        return self._drain_s > 0
+
+    async def run(self) -> None:
+        """Wait to be asked, leave, and return."""
+        await self._asked.wait()
+        deadline = self._clock() + self._drain_s
+        self._enter(Farewell.ANNOUNCED)
+        if self._state.migspec is not None:
+            if not await self._reports.told(says_leaving, within_s=self._drain_s):
+                log.warning("leaving, though the report that says so could not be written")
+            await asyncio.sleep(SETTLE_S)
+            await self._serve(until=deadline)
+        self._enter(Farewell.WITHDRAWING)
+        await self._withdraw(until=self._clock() + WITHDRAW_S)
+        self._enter(Farewell.DONE)
+        if self._state.migspec is not None:
+            await self._reports.written(within_s=LAST_WORD_S)
+        log.info("left in order")
+
+    def _enter(self, stage: Farewell) -> None:
+        log.info("leaving", extra={"stage": stage.name})
+        self._state.farewell = stage
+        self._state.changed.fire()
+
+    async def _serve(self, *, until: float) -> None:
+        """Wait for Pods that were let go to slices of this node and do not have them yet."""
+        while waiting := await self._unserved():
+            if self._clock() >= until:
+                log.warning("not waiting any longer for %s", ", ".join(sorted(waiting)))
+                return
+            await asyncio.sleep(POLL_S)
+
+    async def _unserved(self) -> list[str]:
+        state = self._state
+        claims = [claim for _, _, claim in state.migspec.spec.claims()] if state.migspec else []
+        holders = {use.holder.uid for use in state.memory.uses.values() if use.holder}
+        open_claims = {claim.uid: claim for claim in claims if claim.uid not in holders}
+        waiting = [
+            f"Pod {claim.namespace}/{claim.pod}" for claim in open_claims.values() if await self._may_come(claim)
+        ]
+        return waiting + [f"a bound Pod without its {profile}" for profile in state.unserved]
+
+    async def _may_come(self, claim: Claim) -> bool:
+        try:
+            pod = await self._look_up(claim)
+        except ApiError as error:
+            log.debug("%s", error)
+            return True
+        return pod is not None and may_come(pod, uid=claim.uid, node=self._state.node_name)
+
+    async def _withdraw(self, *, until: float) -> None:
+        """Wait until the keepers have taken from the kubelet what nobody uses; the Node counts nothing any more."""
+        while not self._withdrawn():
+            if self._clock() >= until:
+                log.warning("leaving before everything was withdrawn: %s", "; ".join(self._kubelet.status.troubles))
+                return
+            seen = self._state.changed.count
+            await self._state.changed.beyond_or_after(seen, POLL_S)
+
+    def _withdrawn(self) -> bool:
+        ours = [item for record in self._state.gpus.values() for item in record.ours() if item.uuid]
+        for item in ours:
+            if self._state.use(item.uuid):
+                self._held_back.add(item.uuid)  # its Pod is bound already, and when it ends nobody is to follow it
+        offered = self._kubelet.offered_now()
+        return (
+            not self._at_work()
+            and all(self._state.use(device_id) for device_id in offered)
+            and all(self._kubelet.counts_published(profile) for profile in {item.placed.profile for item in ours})
+        )
+
+
+def says_leaving(status: Status) -> bool:
+    """Whether this report tells the allocator to let nobody go here."""
+    healthy = status.condition("Healthy")
+    return healthy is not None and healthy.reason == AGENT_LEAVING
+
+
+def may_come(pod: Mapping[str, Any], *, uid: str, node: str) -> bool:
+    """Whether the Pod that claims a slice of this node may still be bound here, or is and has to get it."""
+    metadata, spec, status = pod["metadata"], pod["spec"], pod.get("status") or {}
+    bound = spec.get("nodeName") or ""
+    if metadata["uid"] != uid or status.get("phase") in ("Succeeded", "Failed"):
+        return False
+    if bound:
+        return bool(bound == node)
+    gates = [gate["name"] for gate in spec.get("schedulingGates") or ()]
+    return GATE not in gates and "deletionTimestamp" not in metadata
+
+
+async def look_up(api: Api, claim: Claim) -> Mapping[str, Any] | None:
+    """A claim's Pod, None where there is none of that name."""
+    try:
+        return await api.get(PODS, claim.pod, namespace=claim.namespace, timeout_s=ASK_S)
+    except NotFound:
+        return None
