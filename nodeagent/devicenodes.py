@@ -151,6 +151,11 @@ class DeviceNodes:
         )
 
 
+def on_host(path: str, device_root: Path) -> str:
+    """`/dev/nvidia0` as the host sees it, where its driver may live below another root."""
+    return str(device_root / path.removeprefix("/"))
+
+
 def _text(path: Path) -> str:
     """A file of the kernel's; empty where there is none: no driver is loaded, or one that is too old."""
     try:

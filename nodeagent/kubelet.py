@@ -16,6 +16,7 @@ from kube.client import Api
 from kube.resource import NODES
 from mig.profiles import Profile
 from nodeagent.counts import CountPublisher, Counts
+from nodeagent.handing import Handing
 from nodeagent.kubeletside import KubeletStatus
 from nodeagent.listing import Expected, Listing
 from nodeagent.offers import Device, Offers
@@ -47,6 +48,7 @@ class Kubelet:
         clock: Callable[[], float],
         on_change: Callable[[], None],
         verify: Callable[[str], bool],
+        handing: Handing,
     ) -> None:
         """`clock` counts seconds and never goes back. `on_change` is called, at once and often, when an answer changes.
 
@@ -56,6 +58,7 @@ class Kubelet:
         self._clock = clock
         self._on_change = on_change
         self._verify = verify
+        self._handing = handing
         self._started_at = clock()
         self._offers = Offers(clock=clock)
         self._gate = AllocationGate(clock=clock)
@@ -93,8 +96,12 @@ class Kubelet:
     # Offering.
 
     def offer(self, device: Device) -> None:
-        """From now on healthy in its resource's list; also a withdrawn device that stays after all."""
-        self._offers.offer(device)
+        """From now on healthy in its resource's list; also a withdrawn device that stays after all.
+
+        Not yet where a container could not be told of it; `status` says why then, and the next call tries again.
+        """
+        if self._handing.prepare(device):
+            self._offers.offer(device)
 
     def withdraw(self, device_id: str) -> None:
         """From now on unhealthy: handed out no more, still listed, and not counted."""
@@ -103,6 +110,8 @@ class Kubelet:
     def drop(self, device_id: str) -> None:
         """The id of a slice that was destroyed leaves the list; at least 2 s after `withdraw` (see `Offers.drop`)."""
         self._offers.drop(device_id)
+        if self._offers.device(device_id) is None:
+            self._handing.forget(device_id)
 
     def hold_back(self, device_ids: AbstractSet[str]) -> None:
         """These count as not allocatable though still healthy: the first step of taking them away. Replaces the last set."""
@@ -165,7 +174,9 @@ class Kubelet:
         """How we stand with the kubelet."""
         registrations = (registration.trouble for registration in self._registrations.values())
         rivals = conflict(sockets=self._rivals, foreign=sorted(self._listing.foreign))
-        troubles = dict.fromkeys((self._listing.trouble, *registrations, rivals, self._counts.trouble))
+        troubles = dict.fromkeys(
+            (self._listing.trouble, *registrations, rivals, self._counts.trouble, *self._handing.troubles)
+        )
         return KubeletStatus(reachable=self._listing.answered, troubles=tuple(each for each in troubles if each))
 
     @property
@@ -187,7 +198,12 @@ class Kubelet:
     async def _keep(self, profile: Profile, registration: Registration) -> None:
         def make_server() -> PluginServer:
             return PluginServer(
-                profile, offers=self._offers, gate=self._gate, verify=self._verify, on_stream=self._stream_changed
+                profile,
+                offers=self._offers,
+                handing=self._handing,
+                gate=self._gate,
+                verify=self._verify,
+                on_stream=self._stream_changed,
             )
 
         await keep_registered(

@@ -42,6 +42,9 @@ class Options:
     driver_root: Path = Path("/")
     device_root: Path = Path("/")
     """Below which `dev/nvidia*` lies on the host."""
+    host_dev: Path = Path("/dev")
+    """That `dev` folder, as it is mounted here."""
+    proc_dir: Path = Path("/proc")
     device_plugin: DevicePlugin = DevicePlugin.OWN
     nvidia_plugin_namespace: str = ""
     nvidia_plugin_selector: str = ""
@@ -71,6 +74,20 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     add("--state-dir", type=Path, default=Path("/var/lib/nos-mig"), metavar="DIR", help="kept over restarts")
     add("--driver-root", type=Path, default=Path("/"), metavar="DIR", help="below which the NVIDIA driver lies")
     add("--device-root", type=Path, default=Path("/"), metavar="DIR", help="below which dev/nvidia* lies on the host")
+    add(
+        "--host-dev",
+        type=Path,
+        default=Path("/dev"),
+        metavar="DIR",
+        help="where that dev folder of the host's is mounted",
+    )
+    add(
+        "--proc-dir",
+        type=Path,
+        default=Path("/proc"),
+        metavar="DIR",
+        help="the kernel's, where MIG's capabilities are told",
+    )
     add("--device-plugin", type=DevicePlugin, choices=list(DevicePlugin), default=DevicePlugin.OWN)
     add("--nvidia-plugin-namespace", default="", metavar="NAMESPACE", help="of NVIDIA's plugin; empty: any")
     add("--nvidia-plugin-selector", default="", metavar="SELECTOR", help="labels of its Pods")

@@ -8,7 +8,7 @@ import asyncio
 import contextlib
 import logging
 import secrets
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -18,7 +18,8 @@ from google.protobuf.message import Message
 
 from mig.profiles import Profile
 from nodeagent.api import deviceplugin_pb2 as pb
-from nodeagent.offers import Offers, Refused
+from nodeagent.handing import Handing
+from nodeagent.offers import Device, Offers, Refused
 from nodeagent.podresources import AllocationGate, serialize
 
 log = logging.getLogger(__name__)
@@ -27,10 +28,6 @@ OPTIONS = pb.DevicePluginOptions(pre_start_required=True, get_preferred_allocati
 SOCKET_PREFIX = "nos-mig-"
 MAX_SOCKET_PATH = 107
 """Bytes in a unix socket's address on Linux, less the closing zero."""
-
-VISIBLE_DEVICES = "NVIDIA_VISIBLE_DEVICES"
-"""What NVIDIA's container runtime reads. The kubelet puts a container's own env behind it, so the user's would win: the webhook
-refuses it."""
 
 
 class PluginServer:
@@ -41,6 +38,7 @@ class PluginServer:
         profile: Profile,
         *,
         offers: Offers,
+        handing: Handing,
         gate: AllocationGate,
         verify: Callable[[str], bool],
         on_stream: Callable[[], None],
@@ -50,6 +48,7 @@ class PluginServer:
         self.connected = False
         self.ended = asyncio.Event()
         self._offers = offers
+        self._handing = handing
         self._gate = gate
         self._verify = verify
         self._on_stream = on_stream
@@ -151,7 +150,7 @@ class PluginServer:
             for each in request.container_requests:
                 ids = list(each.device_ids)
                 self._offers.hand_out(self.profile, ids)
-                answers.append(pb.ContainerAllocateResponse(envs={VISIBLE_DEVICES: ",".join(ids)}))
+                answers.append(self._handing.answer(self._known(ids)))
                 log.info("handed out %s of %s", ", ".join(ids), self.profile.resource)
         return pb.AllocateResponse(container_responses=answers)
 
@@ -164,7 +163,12 @@ class PluginServer:
                     "delete the Pod, so that its controller makes a new one"
                 )
         self._offers.start(self.profile, ids)
+        for device in self._known(ids):
+            self._handing.prepare(device)
         return pb.PreStartContainerResponse()
+
+    def _known(self, ids: Sequence[str]) -> list[Device]:
+        return [device for each in ids if (device := self._offers.device(each)) is not None]
 
 
 def _answering(

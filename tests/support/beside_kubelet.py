@@ -8,8 +8,10 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from nodeagent.handing import Handing
 from nodeagent.kubelet import Kubelet
 from tests.support.apiserver import ApiServer, api_server
+from tests.support.handing import by_variable
 from tests.support.model_kubelet import ModelKubelet
 
 NODE = "node-1"
@@ -49,7 +51,7 @@ class Beside:
 
 
 @contextlib.asynccontextmanager
-async def beside(kubelet: ModelKubelet, folder: Path) -> AsyncIterator[Beside]:
+async def beside(kubelet: ModelKubelet, folder: Path, handing: Handing | None = None) -> AsyncIterator[Beside]:
     """Run everything; the kubelet is started already unless the test wants it otherwise."""
     async with api_server() as server, server.connect(server.kubeconfig(folder / "config")) as api:
         server.store.create("api/v1/nodes", "", {"metadata": {"name": NODE}, "status": {"capacity": {"cpu": "2"}}})
@@ -61,6 +63,7 @@ async def beside(kubelet: ModelKubelet, folder: Path) -> AsyncIterator[Beside]:
             clock=time.monotonic,
             on_change=lambda: _changed(scene),
             verify=lambda device_id: device_id not in scene.gone,
+            handing=handing or by_variable(folder),
         )
         scene = Beside(kubelet, server, ours)
         ours.node_seen(scene.node())

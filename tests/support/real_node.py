@@ -14,7 +14,9 @@ from kube.listwatch import list_watch, raw
 from kube.resource import NODES, PODS
 from kube.watchstate import Upsert
 from mig.profiles import Profile
+from nodeagent.handing import Handing
 from nodeagent.kubelet import Kubelet
+from tests.support.handing import by_variable
 
 
 @dataclass
@@ -81,7 +83,7 @@ class RealNode:
 
 
 @contextlib.asynccontextmanager
-async def running_beside(cluster: Cluster, node: Node) -> AsyncIterator[RealNode]:
+async def running_beside(cluster: Cluster, node: Node, handing: Handing | None = None) -> AsyncIterator[RealNode]:
     """Run our `Kubelet` beside a node's."""
     async with Api.connect(cluster.kubeconfig, user_agent="nos-mig-tests") as api:
         unverified: set[str] = set()
@@ -93,6 +95,7 @@ async def running_beside(cluster: Cluster, node: Node) -> AsyncIterator[RealNode
             clock=time.monotonic,
             on_change=lambda: None,
             verify=lambda device_id: device_id not in unverified,
+            handing=handing or by_variable(node.directory),
         )
         real = RealNode(api, node, kubelet, unverified)
         real.tasks += [asyncio.create_task(kubelet.run()), asyncio.create_task(_watch(real))]
