@@ -131,6 +131,7 @@ class Stack:
             *("--device-plugin-dir", str(node.node.device_plugin_dir)),
             *("--pod-resources-socket", str(node.node.pod_resources_socket)),
             *("--state-dir", str(node.state_dir)),
+            *("--host-dev", str(node.sim.root / "dev"), "--proc-dir", str(node.sim.root / "proc")),
         ]
         environment = node.sim.environment() | {"NOS_MIG_BOOT_ID_FILE": str(node.sim.directory / "boot_id")}
         return self._start(f"agent-{name}", arguments, account="nos-mig-nodeagent", node=name, environment=environment)

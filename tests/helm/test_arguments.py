@@ -70,3 +70,14 @@ def test_the_agent_finds_its_folders_where_they_are_mounted() -> None:
     assert mounted == {
         str(args.device_plugin_dir), str(args.pod_resources_socket.parent), str(args.state_dir), str(args.driver_root),
     }  # fmt: skip
+    assert args.host_dev == args.driver_root / "dev"
+
+
+def test_the_agent_looks_at_the_nodes_own_device_nodes() -> None:
+    """Those of its container are of the time when the container was made; slices come later."""
+    args = parsed("DaemonSet", "nodeagent")
+    told = named(render(), "DaemonSet", "nos-mig-nodeagent")["spec"]["template"]["spec"]
+    [mount] = [each for each in told["containers"][0]["volumeMounts"] if each["mountPath"] == str(args.host_dev)]
+    [volume] = [each for each in told["volumes"] if each["name"] == mount["name"]]
+    assert volume["hostPath"]["path"] == str(args.device_root / "dev")
+    assert mount["readOnly"]

@@ -38,6 +38,8 @@ class AgentHost:
     sim: SimNode
     folder: Path
     environment: dict[str, str] = field(default_factory=dict)
+    arguments: Sequence[str] = ()
+    """More of the command line."""
     process: subprocess.Popen[bytes] | None = None
     kubeconfig: Path | None = None
     pods: list[str] = field(default_factory=list)
@@ -65,6 +67,8 @@ class AgentHost:
             *("--pod-resources-socket", str(here.pod_resources_socket)),
             *("--state-dir", str(self.state_dir), "--kubeconfig", str(self.kubeconfig)),
             *("--health-port", "0", "--ready-file", str(self.folder / "ready.json")),
+            *("--host-dev", str(self.sim.root / "dev"), "--proc-dir", str(self.sim.root / "proc")),
+            *self.arguments,
         ]
         found = self.sim.environment() if driver else {}
         boot = {"NOS_MIG_BOOT_ID_FILE": str(self.sim.directory / "boot_id")}
