@@ -90,6 +90,8 @@ class Memory:
     """(node, GPU, start) → until when no slice is made there."""
     overdue: Mapping[tuple[str, int], float] = field(default_factory=dict)
     """(node, judged generation) → since when its agent owes a look at a newer one."""
+    leaving: Mapping[str, float] = field(default_factory=dict)
+    """Node → since when its agent says that it ends."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -31,6 +31,7 @@ class Notes:
     shunned: dict[tuple[str, str], float] = field(default_factory=dict)
     avoided: dict[tuple[str, str, int], float] = field(default_factory=dict)
     overdue: dict[tuple[str, int], float] = field(default_factory=dict)
+    leaving: dict[str, float] = field(default_factory=dict)
 
     @classmethod
     def of(cls, memory: Memory, *, view: View, now: float) -> "Notes":
@@ -52,12 +53,22 @@ class Notes:
                 for name, tracked in view.specs.items()
                 if tracked.judged < tracked.migspec.generation
             },
+            leaving={
+                name: memory.leaving.get(name, now) for name, tracked in view.specs.items() if tracked.agent_leaves
+            },
         )
 
     def memory(self) -> Memory:
         """For the next round."""
         return Memory(
-            self.first_seen, self.written, self.released, self.nominated, self.shunned, self.avoided, self.overdue
+            first_seen=self.first_seen,
+            written=self.written,
+            released=self.released,
+            nominated=self.nominated,
+            shunned=self.shunned,
+            avoided=self.avoided,
+            overdue=self.overdue,
+            leaving=self.leaving,
         )
 
 

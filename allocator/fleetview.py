@@ -18,6 +18,10 @@ from mig.profiles import Profile
 SILENT_S: Final = 20.0
 """An agent that owes a report for so long gets no new reservation: 40 times what its slowest answer takes."""
 
+COMES_BACK_S: Final = 60.0
+"""An agent that ended in order is followed by another within a rollout's pause for one node: an image is pulled, a Pod starts. So
+long its reservations wait for it; nothing new goes there meanwhile."""
+
 _NOTHING_WORKS: Final = ("DriverUnavailable", "KubeletUnavailable")
 
 
@@ -82,7 +86,18 @@ class Fleet:
             trouble=self._trouble(tracked),
         )
 
+    def is_leaving(self, node: str) -> bool:
+        """Whether the node's agent ends: nobody is let go there before a successor has reported."""
+        return node in self._desk.notes.leaving
+
+    def has_left(self, node: str) -> bool:
+        """Whether no successor has come for so long that reservations there have lost their worth."""
+        since = self._desk.notes.leaving.get(node)
+        return since is not None and self._desk.now - since >= COMES_BACK_S
+
     def _trouble(self, tracked: Tracked) -> str:
+        if self.is_leaving(tracked.migspec.name):
+            return "whose agent is ending or being replaced"
         since = self._desk.notes.overdue.get((tracked.migspec.name, tracked.judged))
         if since is not None and self._desk.now - since >= SILENT_S:
             return f"whose agent has not answered for {SILENT_S:.0f} s"
@@ -96,6 +111,8 @@ class Fleet:
         view = self.view(node)
         if view is None:
             return "not handed over"
+        if self.is_leaving(node) and not self.has_left(node):
+            view = replace(view, trouble="")
         ports = list(view.used_ports)
         for port in pod.wish.host_ports:
             ports.remove(port)

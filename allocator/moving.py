@@ -11,7 +11,7 @@ from typing import Final
 
 from allocator.desk import Desk
 from allocator.fleet import Reason
-from allocator.fleetview import Fleet
+from allocator.fleetview import COMES_BACK_S, Fleet
 from allocator.place import Placement, place
 from allocator.pods import MigPod
 from allocator.policy import Policy
@@ -70,6 +70,8 @@ def _misfit(desk: Desk, fleet: Fleet, pod: MigPod, node: str) -> str | None:
     if pod.gated:
         misfit = fleet.misfit_at_home(pod, node)
         return None if misfit is None else f"its slices are on {node}, a node {misfit}"
+    if fleet.has_left(node):
+        return f"its slices are on {node}, whose agent ended {COMES_BACK_S:.0f} s ago and has no successor"
     released = desk.notes.released.get(pod.uid)
     if released is None:
         return None

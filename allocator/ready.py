@@ -50,6 +50,10 @@ def _open_needless_gate(desk: Desk, pod: MigPod) -> None:
 
 def _look_at(desk: Desk, fleet: Fleet, pod: MigPod, spots: list[Spot]) -> None:
     node = spots[0].node
+    if pod.gated and fleet.is_leaving(node) and pod.uid not in desk.outcomes:
+        desk.notes.released.pop(pod.uid, None)
+        desk.says(pod, Reason.CREATING, f"its slices are reserved on {node}; waits for the node's new agent")
+        return
     missing = [text for spot in spots if (text := _missing(desk, spot)) is not None]
     if missing:
         desk.notes.released.pop(pod.uid, None)

@@ -14,6 +14,7 @@ from allocator.fleet import NOTHING, GpuView, HostPort, NodeFacts, Resources
 from allocator.pods import MigPod
 from mig.geometries import Geometries
 from mig.migspec import Claim, MigMode, MigSpec, SliceState, StatusGpu, StatusSlice
+from mig.names import AGENT_LEAVING
 from mig.occupancy import Placed
 
 Slots = Mapping[str, Mapping[Placed, Claim | None]]
@@ -85,6 +86,12 @@ class Tracked:
     def judged(self) -> int:
         """The generation up to which the agent has looked; 0 before its first report."""
         return self.migspec.status.observed_generation if self.migspec.status else 0
+
+    @property
+    def agent_leaves(self) -> bool:
+        """Whether the agent has said that it ends, and no successor has reported since."""
+        healthy = self.migspec.status.condition("Healthy") if self.migspec.status else None
+        return healthy is not None and healthy.reason == AGENT_LEAVING
 
     def is_judged(self, gpu: str, placed: Placed) -> bool:
         """Whether the report is no older than the last change of this slice's claim."""

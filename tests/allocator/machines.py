@@ -14,6 +14,7 @@ from typing import Any
 from mig.demand import needs_of
 from mig.migspec import Condition, Holder, MigMode, SliceState, Status, StatusGpu, StatusSlice
 from mig.migspec_json import migspec_from_json, status_to_json
+from mig.names import AGENT_LEAVING
 from mig.occupancy import Placed, fits_beside
 from mig.profiles import Profile
 from tests.allocator.storeapi import MIGSPECS, NODES, PODS
@@ -37,9 +38,13 @@ class Machine:
     broken: set[tuple[str, int]] = field(default_factory=set)
     """(GPU, start) where every creation fails."""
     failed: set[tuple[str, Placed]] = field(default_factory=set)
+    adopted: set[tuple[str, Placed]] = field(default_factory=set)
+    """Slices that were foreign: kept though the spec does not list them, unless it wants their room."""
     ill: dict[str, str] = field(default_factory=dict)
     """GPU → why its driver does not answer: nothing changes there, and the report says so."""
     hides_slices: bool = False
+    leaving: bool = False
+    """The agent was told to end: it says so, and changes no hardware any more."""
     made: int = 0
     destroyed: int = 0
 
@@ -62,12 +67,14 @@ class Machine:
 
     def work(self) -> bool:
         """One change of the hardware towards the spec; False when there is none to make."""
+        if self.leaving:
+            return False
         for gpu, wanted in self.wanted().items():
             if gpu not in self.instances or gpu in self.ill:
                 continue
             existing = self.instances[gpu]
             for placed in sorted(existing):
-                if placed not in wanted and self._may_destroy(gpu, placed):
+                if placed not in wanted and self._may_destroy(gpu, placed) and not self._keeps(gpu, placed, wanted):
                     del existing[placed]
                     self.destroyed += 1
                     return True
@@ -75,6 +82,15 @@ class Machine:
                 if self._make(gpu, placed):
                     return True
         return False
+
+    def adopt(self, gpu: str, placed: Placed) -> None:
+        """Take a foreign slice over."""
+        self.foreign[gpu] = tuple(item for item in self.foreign[gpu] if item != placed)
+        self.instances[gpu][placed] = f"MIG-foreign-{placed.window.start}"
+        self.adopted.add((gpu, placed))
+
+    def _keeps(self, gpu: str, placed: Placed, wanted: set[Placed]) -> bool:
+        return (gpu, placed) in self.adopted and not any(placed.window.overlaps(other.window) for other in wanted)
 
     def _may_destroy(self, gpu: str, placed: Placed) -> bool:
         return (gpu, placed) not in self.devices and not self.lacking(placed.profile)
@@ -98,7 +114,8 @@ class Machine:
         if obj is not None:
             generation = obj["metadata"]["generation"]
             gpus = tuple(self._gpu(place, uuid) for place, uuid in enumerate(self.gpus))
-            conditions = (Condition("Healthy", "True", "Healthy", "all is well"),)
+            healthy = Condition("Healthy", "True", "Healthy", "all is well")
+            conditions = (Condition("Healthy", "False", AGENT_LEAVING, "was told to end") if self.leaving else healthy,)
             status = status_to_json(Status(generation, "boot", "580", gpus, conditions))
             if status != obj.get("status"):
                 self.store.update(MIGSPECS, "", self.name, {**obj, "status": status}, subresource="status")
@@ -106,7 +123,11 @@ class Machine:
     def _gpu(self, index: int, uuid: str) -> StatusGpu:
         shape = shapes()[self.model]
         wanted = self.wanted().get(uuid)
-        slices = [self._slice(uuid, placed, wanted is None or placed in wanted) for placed in self.instances[uuid]]
+        self.adopted -= {(uuid, placed) for placed in wanted or ()}
+        slices = [
+            self._slice(uuid, placed, wanted is None or placed in wanted or self._keeps(uuid, placed, wanted))
+            for placed in self.instances[uuid]
+        ]
         slices += [
             StatusSlice(
                 placed.window,
