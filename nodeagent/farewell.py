@@ -29,6 +29,10 @@ SETTLE_S: Final = 1.0
 WITHDRAW_S: Final = 5.0
 """Withdrawing takes some 0.3 s: the Node shows the lower count, 0.15 s for bindings under way, the kubelet takes in the list."""
 
+START_S: Final = 3.0
+"""A container that has its device starts within a second, or pulls an image for minutes: then its start is tried again, by the
+kubelet, until a successor answers."""
+
 LAST_WORD_S: Final = 2.0
 POLL_S: Final = 0.3
 ASK_S: Final = 2.0
@@ -86,6 +90,7 @@ class Leaving:
                 log.warning("leaving, though the report that says so could not be written")
             await asyncio.sleep(SETTLE_S)
             await self._serve(until=deadline)
+            await self._see_started(until=min(deadline, self._clock() + START_S))
         self._enter(Farewell.WITHDRAWING)
         await self._withdraw(until=self._clock() + WITHDRAW_S)
         self._enter(Farewell.DONE)
@@ -123,6 +128,15 @@ class Leaving:
             log.debug("%s", error)
             return True
         return pod is not None and may_come(pod, uid=claim.uid, node=self._state.node_name)
+
+    async def _see_started(self, *, until: float) -> None:
+        """The kubelet asks once more before it starts a container with a device; a moment for those that are about to."""
+        while self._clock() < until and not all(
+            pod.started or pod.terminating
+            for use in self._state.memory.uses.values()
+            if use.holder and (pod := self._state.pods.get(use.holder.uid))
+        ):
+            await self._state.changed.beyond_or_after(self._state.changed.count, POLL_S)
 
     async def _withdraw(self, *, until: float) -> None:
         """Wait until the keepers have taken from the kubelet what nobody uses; the Node counts nothing any more."""

@@ -24,6 +24,10 @@ class PodView:
     needs: tuple[tuple[Profile, int], ...] = ()
     finished: bool = False
     terminating: bool = False
+    admitted: bool = False
+    """The kubelet has taken it on: whatever devices it asks for are its own by now, or it is finished."""
+    started: bool = False
+    """Its containers were started, so the kubelet asks nobody about its devices any more, but at a restart of one."""
 
     @property
     def key(self) -> tuple[str, str]:
@@ -38,12 +42,16 @@ class PodView:
 def pod_from_json(obj: Mapping[str, Any]) -> PodView:
     """Read a Pod of the API server. Raises `ValueError` where it asks for MIG in a way that nobody can read."""
     metadata, spec = obj["metadata"], obj["spec"]
+    status = obj.get("status") or {}
+    phase = status.get("phase")
     needs = Counter(need.profile for need in needs_of(spec)) if asks_for_mig(spec) else Counter[Profile]()
     return PodView(
         namespace=metadata["namespace"],
         name=metadata["name"],
         uid=metadata["uid"],
         needs=tuple(sorted(needs.items())),
-        finished=(obj.get("status") or {}).get("phase") in _FINISHED,
+        finished=phase in _FINISHED,
         terminating="deletionTimestamp" in metadata,
+        admitted="startTime" in status,
+        started=phase == "Running" or phase in _FINISHED,
     )

@@ -11,19 +11,22 @@ import urllib.request
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any, Final, TypeVar
 
 from demo.stack import NAMESPACE, Stack
 from kube.client import Api
 from kube.errors import ApiError, NotFound
-from kube.resource import NODES, PODS
-from mig.migspec import MigSpec, SliceState, Spec, SpecGpu, SpecSlice, Status, StatusSlice
+from kube.resource import NODES, PODS, Resource
+from mig.migspec import Claim, MigSpec, SliceState, Spec, SpecGpu, SpecSlice, Status, StatusSlice
 from mig.migspec_json import migspec_from_json, new_migspec, spec_to_json
+from mig.names import ADOPT_ANNOTATION, PARTITIONING_LABEL, PARTITIONING_MIG
 from nodeagent.publisher import MIGSPECS
 from simgpu import SimNode
 from tests.support.instances import placed
 
 POLL_S = 0.02
+
+BINDINGS: Final = Resource("", "v1", "bindings")
 
 T = TypeVar("T")
 
@@ -54,8 +57,8 @@ class AgentHost:
         """All that agents of this test logged."""
         return (self.folder / "agent.log").read_text(errors="replace")
 
-    def start(self, *, driver: bool = True) -> None:
-        """Start an agent, with or without a driver in its reach."""
+    def start(self, *arguments: str, driver: bool = True) -> None:
+        """Start an agent, with or without a driver in its reach, with more arguments than it needs."""
         here = self.stack.nodes[self.node].node
         self.kubeconfig = self.kubeconfig or self.stack.cluster.service_account_kubeconfig(
             NAMESPACE, "nos-mig-nodeagent", node=self.node
@@ -66,7 +69,7 @@ class AgentHost:
             *("--device-plugin-dir", str(here.device_plugin_dir)),
             *("--pod-resources-socket", str(here.pod_resources_socket)),
             *("--state-dir", str(self.state_dir), "--kubeconfig", str(self.kubeconfig)),
-            *("--health-port", "0", "--ready-file", str(self.folder / "ready.json")),
+            *("--health-port", "0", "--ready-file", str(self.folder / "ready.json"), *arguments),
             *("--host-dev", str(self.sim.root / "dev"), "--proc-dir", str(self.sim.root / "proc")),
             *self.arguments,
         ]
@@ -87,6 +90,18 @@ class AgentHost:
         assert self.process is not None
         pages = Path(f"/proc/{self.process.pid}/statm").read_text(encoding="ascii").split()[1]
         return int(pages) * os.sysconf("SC_PAGESIZE")
+
+    async def hand_over(self, *, adopt: str | None = None) -> None:
+        """Label the Node as an admin does who hands it over, and annotate it with the foreign slices to take over."""
+        labels = {PARTITIONING_LABEL: PARTITIONING_MIG}
+        await self.api.merge_patch(
+            NODES, self.node, {"metadata": {"labels": labels, "annotations": {ADOPT_ANNOTATION: adopt}}}
+        )
+
+    async def take_back(self) -> None:
+        """Undo that."""
+        marks = {"labels": {PARTITIONING_LABEL: None}, "annotations": {ADOPT_ANNOTATION: None}}
+        await self.api.merge_patch(NODES, self.node, {"metadata": marks})
 
     async def want(self, gpus: Mapping[int, Sequence[str]], *, epoch: int = 1) -> int:
         """Write the spec as the allocator would, and give its generation."""
@@ -143,8 +158,16 @@ class AgentHost:
         """What is really on a GPU: profile, start, and whether it has a CI."""
         return {(i.profile, i.start, bool(i.compute_instances)) for i in self.sim.gpus[gpu].instances}
 
-    async def run_pod(self, name: str, profile: str, *command: str, init: Sequence[Mapping[str, Any]] = ()) -> str:
-        """Create a Pod of one container, after its init containers, and give its uid."""
+    async def claim(self, gpu: int, place: str, *, pod: str, uid: str) -> int:
+        """Write a spec of one slice, which the Pod's container `main` claims, and give its generation."""
+        item = placed(place)
+        wanted = SpecSlice(item.window, item.profile, Claim(uid=uid, container="main", namespace="default", pod=pod))
+        return await self.write(spec_to_json(Spec(1, (SpecGpu(self.sim.gpus[gpu].uuid, (wanted,)),))))
+
+    async def run_pod(
+        self, name: str, profile: str, *command: str, init: Sequence[Mapping[str, Any]] = (), **more: Any
+    ) -> str:
+        """Create a Pod of one container, after its init containers, with more in its spec, and give its uid."""
         self.pods.append(name)
         pod = {
             "apiVersion": "v1",
@@ -155,6 +178,7 @@ class AgentHost:
                 "terminationGracePeriodSeconds": 1,
                 "initContainers": list(init),
                 "containers": [container("main", profile, *command)],
+                **more,
             },
         }
         return str((await self.api.create(PODS, pod, namespace="default"))["metadata"]["uid"])
@@ -171,6 +195,11 @@ class AgentHost:
     async def delete_pod(self, name: str, *, grace_s: int | None = None) -> None:
         """Delete a Pod; with 0 it is force-deleted."""
         await self.api.delete(PODS, name, namespace="default", grace_period_s=grace_s)
+
+    async def bind(self, name: str) -> None:
+        """Bind a Pod to the node, as a scheduler does."""
+        target = {"apiVersion": "v1", "kind": "Node", "name": self.node}
+        await self.api.create(BINDINGS, {"metadata": {"name": name}, "target": target}, namespace="default")
 
     def devices_of(self, pod: str, name: str = "main") -> str:
         """What the Pod's container was told to see."""
@@ -191,6 +220,17 @@ class AgentHost:
         """Wait until the agent says, for these words, that it is not ready."""
         await _poll(lambda: self.get("/readyz"), lambda answer: answer[0] == 503 and words in answer[1], words)
 
+    async def until_ready(self) -> None:
+        """Wait until the agent says that it is ready."""
+        await _poll(lambda: self.get("/readyz"), lambda answer: answer[0] == 200, "ready")
+
+    async def until_ended(self, process: subprocess.Popen[bytes], *, within_s: float) -> None:
+        """Wait until an agent that was told to end has ended."""
+        try:
+            await asyncio.to_thread(process.wait, within_s)
+        except subprocess.TimeoutExpired as error:
+            raise AssertionError(f"still there after {within_s:g} s\n{self.log[-4000:]}") from error
+
     async def until_called(self, function: str) -> None:
         """Wait until the agent is, or was, inside that call of the driver."""
 
@@ -207,6 +247,11 @@ class AgentHost:
                 await self.delete_pod(pod, grace_s=0)
             except ApiError:
                 continue
+        await self.take_back()
+        await self.delete_migspec()
+
+    async def delete_migspec(self) -> None:
+        """Take the MigSpec away, if there is one."""
         try:
             await self.api.delete(MIGSPECS, self.node)
         except NotFound:
