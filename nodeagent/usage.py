@@ -6,6 +6,7 @@ and is silent about a force-deleted Pod whose containers still die; a process li
 what was known: nothing turns free for lack of an answer.
 """
 
+from collections import Counter
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from enum import Enum, auto
@@ -113,6 +114,7 @@ class _Judge:
             if uid in self._by_uid
         }
         self._uses: dict[str, Use] = {}
+        self._elsewhere: Counter[tuple[tuple[str, str], str]] = Counter()
 
     def judgement(self) -> Judgement:
         if self._sight.assignments is None:
@@ -137,6 +139,7 @@ class _Judge:
     def _assigned(self, assignments: Iterable[Assignment]) -> None:
         for item in assignments:
             if item.device_id not in self._slices:
+                self._elsewhere[(item.namespace, item.pod), item.resource] += 1  # another plugin's, or a lost one
                 continue
             uid = self._uid_behind(item)
             holder = Holder(item.namespace, item.pod, uid, item.container)
@@ -233,7 +236,7 @@ class _Judge:
 
     def _lacks(self, pod: PodView, profile: Profile) -> int:
         have = sum(self._slices[each].profile == profile for each in self._seen_with.get(pod.uid, ()))
-        return pod.need(profile) - have
+        return pod.need(profile) - have - self._elsewhere[pod.key, profile.resource]
 
     def _unsettled(self, use: Use) -> bool:
         if use.holder is None or use.source is Source.PROCESS:
