@@ -83,7 +83,13 @@ class RealNode:
 
 
 @contextlib.asynccontextmanager
-async def running_beside(cluster: Cluster, node: Node, handing: Handing | None = None) -> AsyncIterator[RealNode]:
+async def running_beside(
+    cluster: Cluster,
+    node: Node,
+    handing: Handing | None = None,
+    *,
+    on_change: Callable[[], None] = lambda: None,
+) -> AsyncIterator[RealNode]:
     """Run our `Kubelet` beside a node's."""
     async with Api.connect(cluster.kubeconfig, user_agent="nos-mig-tests") as api:
         unverified: set[str] = set()
@@ -93,7 +99,7 @@ async def running_beside(cluster: Cluster, node: Node, handing: Handing | None =
             pod_resources_socket=node.pod_resources_socket,
             api=api,
             clock=time.monotonic,
-            on_change=lambda: None,
+            on_change=on_change,
             verify=lambda device_id: device_id not in unverified,
             handing=handing or by_variable(node.directory),
         )
