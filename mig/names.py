@@ -18,6 +18,9 @@ PARTITIONING_MIG: Final = "mig"
 AGENT_LABEL: Final = "nos.nebuly.com/mig-agent"
 """Node label, kept by the allocator: the DaemonSet's nodeSelector follows it until nothing of ours is left on the node."""
 
+ADOPT_ANNOTATION: Final = "nos.nebuly.com/adopt-mig"
+"""Node annotation, set by the admin: which foreign slices the agent takes over: `all`, or UUIDs of GPUs and MIG devices."""
+
 GATE: Final = "nos.nebuly.com/mig"
 """Scheduling gate of a Pod that waits for its slices."""
 
