@@ -1,16 +1,19 @@
-"""`python -m simgpu`: make a simulated node and look at it, for a person at a terminal."""
+"""`python -m simgpu`: make a simulated node, look at it, and let things go wrong on it, for a person at a terminal."""
 
 from __future__ import annotations
 
 import argparse
 import shlex
 import sys
+from collections.abc import Iterable
 from pathlib import Path
 
 from simgpu.catalogue import models
 from simgpu.errors import SimGpuError
 from simgpu.node import SimNode
 from simgpu.snapshot import Gpu
+
+_SICKNESSES = ("lose", "require-reset", "reset")
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -24,7 +27,30 @@ def _parser() -> argparse.ArgumentParser:
     show = commands.add_parser("show", help="print what is on a node's GPUs")
     show.add_argument("directory", type=Path)
     commands.add_parser("models", help="list what can be simulated")
+    _add_calamities(commands)
     return parser
+
+
+def _add_calamities(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
+    fault = commands.add_parser("fault", help="let NVML calls of all processes of a node fail or block")
+    fault.add_argument("directory", type=Path)
+    actions = fault.add_subparsers(dest="action", required=True)
+    actions.add_parser("list", help="print the faults that still strike")
+    actions.add_parser("clear", help="forget all faults")
+    add = actions.add_parser("add", help="add faults, for example 'nvmlDeviceCreate*:gpu=1:code=15:times=2'")
+    add.add_argument("text", help="FUNCTION[,FUNCTION*]...[:gpu=N][:code=N][:times=N][:block=MS][:after][;...]")
+    for name in _SICKNESSES:
+        one = commands.add_parser(name, help=f"{name.replace('-', ' ')} a GPU")
+        one.add_argument("directory", type=Path)
+        one.add_argument("gpu", type=int, help="index of the GPU")
+    swap = commands.add_parser("swap", help="put another GPU into the place of one")
+    swap.add_argument("directory", type=Path)
+    swap.add_argument("gpu", type=int, help="index of the GPU")
+    swap.add_argument("model", nargs="?", help="model or product; the same as before, if left out")
+    driver = commands.add_parser("driver", help="unload or load the driver, or install and load another version")
+    driver.add_argument("directory", type=Path)
+    driver.add_argument("version", help="`unload`, `load`, or a version such as 575.57.08")
+    commands.add_parser("reboot", help="reboot the node").add_argument("directory", type=Path)
 
 
 def _picture(gpu: Gpu) -> list[str]:
@@ -38,11 +64,7 @@ def _picture(gpu: Gpu) -> list[str]:
     return lines
 
 
-def _lines(arguments: argparse.Namespace) -> list[str]:
-    if arguments.command == "models":
-        return [f"{model.id:20} {', '.join(model.names)}" for model in models()]
-    if arguments.command == "show":
-        return [line for gpu in SimNode.open(arguments.directory).gpus for line in _picture(gpu)]
+def _create(arguments: argparse.Namespace) -> list[str]:
     node = SimNode.create(
         arguments.directory,
         gpus=arguments.gpu,
@@ -52,10 +74,50 @@ def _lines(arguments: argparse.Namespace) -> list[str]:
     return [f"export {name}={shlex.quote(value)}" for name, value in node.environment().items()]
 
 
+def _faults(node: SimNode, arguments: argparse.Namespace) -> Iterable[str]:
+    if arguments.action == "add":
+        node.inject_text(arguments.text)
+    elif arguments.action == "clear":
+        node.clear_faults()
+    return map(str, node.faults)
+
+
+def _change(node: SimNode, arguments: argparse.Namespace) -> None:
+    """Do to the node what the command says, by the method of its name."""
+    match arguments.command:
+        case "reboot":
+            node.reboot()
+        case "swap":
+            node.swap(arguments.gpu, arguments.model)
+        case "driver" if arguments.version in {"load", "unload"}:
+            getattr(node, f"{arguments.version}_driver")()
+        case "driver":
+            node.upgrade_driver(arguments.version)
+        case sickness:
+            getattr(node, sickness.replace("-", "_"))(arguments.gpu)
+
+
+def _lines(arguments: argparse.Namespace) -> Iterable[str]:
+    if arguments.command == "models":
+        return [
+            f"{model.id:20} {', '.join(model.names)}{' (placements assumed)' * model.assumed}" for model in models()
+        ]
+    if arguments.command == "create":
+        return _create(arguments)
+    node = SimNode.open(arguments.directory)
+    if arguments.command == "fault":
+        return _faults(node, arguments)
+    if "gpu" in arguments and arguments.gpu not in range(len(node.gpus)):
+        raise SimGpuError(f"{arguments.directory} has no GPU {arguments.gpu}; its GPUs are 0 to {len(node.gpus) - 1}")
+    if arguments.command != "show":
+        _change(node, arguments)
+    return [line for gpu in node.gpus for line in _picture(gpu)]
+
+
 def main() -> int:
     """Run the command line; 0 when done, 1 with a sentence on stderr when not."""
     try:
-        lines = _lines(_parser().parse_args())
+        lines = list(_lines(_parser().parse_args()))
     except (SimGpuError, OSError) as error:
         sys.stderr.write(f"simgpu: {error}\n")
         return 1

@@ -11,6 +11,12 @@ struct admin {
     struct gpu_lock busy, lock;
 };
 
+/* An administrator's tools need a sound driver and GPU as much as any other client. */
+static nvmlReturn_t health(const struct admin *admin) {
+    return trouble(admin->node.state, FUNCTION_nvmlInit_v2, SIM_ANY, false) ?:
+           gpu_trouble(FUNCTION_nvmlDeviceSetMigMode, admin->gpu);
+}
+
 static void leave(struct admin *admin) {
     gpu_unlock(&admin->lock);
     gpu_unlock(&admin->busy);
@@ -25,9 +31,11 @@ static nvmlReturn_t come_in(struct admin *admin, const char *directory, unsigned
     else if (result == NVML_SUCCESS && (!gpu_lock(&admin->node, gpu, LOCK_LONG, &admin->busy) ||
                                         !gpu_lock(&admin->node, gpu, LOCK_SHORT, &admin->lock)))
         result = NVML_ERROR_OPERATING_SYSTEM;
-    if (result == NVML_SUCCESS)
+    if (result == NVML_SUCCESS) {
         admin->gpu = &admin->node.state->gpus[gpu];
-    else
+        result = health(admin);
+    }
+    if (result != NVML_SUCCESS)
         leave(admin);
     return result;
 }
@@ -65,8 +73,8 @@ EXPORT nvmlReturn_t simgpu_destroy(const char *directory, unsigned gpu, unsigned
         return NVML_ERROR_NOT_FOUND;
     }
     for (unsigned i = 0; i < SIM_HOLDS && result == NVML_SUCCESS; i++) {
-        const struct sim_hold *hold = &admin.gpu->holds[i];
-        if (hold->ci_serial && hold->gi_id == gi && hold_is_live(admin.gpu, hold))
+        struct sim_hold *hold = &admin.gpu->holds[i];
+        if (hold->ci_serial && hold->gi_id == gi && hold_blocks(admin.gpu, hold))
             result = NVML_ERROR_IN_USE;
     }
     for (unsigned ci = 0; ci < SIM_CI_IDS && result == NVML_SUCCESS; ci++)

@@ -1,15 +1,16 @@
 """GPU models as frozen values, out of the two tables `models.json` and `driver.json`.
 
 `models.json` is the collected knowledge about MIG profiles and their placements; `driver.json` adds what a driver answers
-besides (architecture, ids of instances, its own order of placements, latencies). Promise: what a table records is taken
-unchanged; what nobody recorded is filled in by the rules that stand in `driver.json` and below. A model whose placements
-nobody has published is refused, since a guess there would look like a fact.
+besides (architecture, ids of instances, its own order of placements, latencies, names that change with its version).
+Promise: what a table records is taken unchanged; what nobody recorded is filled in by the rules that stand in `driver.json`
+and below. A model whose placements nobody has published says so: `assumed` is true.
 """
 
 from __future__ import annotations
 
 import functools
 import json
+import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -72,7 +73,7 @@ class Profile:
 
 @dataclass(frozen=True, kw_only=True)
 class Model:
-    """A GPU model. One without MIG has no profiles and no grid."""
+    """A GPU model. One without MIG has no profiles and no grid; one that is `assumed` has a layout that nobody published."""
 
     id: str
     names: tuple[str, ...]
@@ -84,10 +85,12 @@ class Model:
     compute_slices: int = 0
     grid_width: int = 0
     profiles: tuple[Profile, ...] = ()
+    assumed: bool = False
 
 
 @functools.cache
-def _tables() -> tuple[Table, Table]:
+def tables() -> tuple[Table, Table]:
+    """Return `models.json` and `driver.json`."""
     folder = Path(__file__).parent
     models: Table = json.loads((folder / "models.json").read_text(encoding="utf-8"))
     driver: Table = json.loads((folder / "driver.json").read_text(encoding="utf-8"))
@@ -96,7 +99,7 @@ def _tables() -> tuple[Table, Table]:
 
 def ci_slices() -> tuple[int, ...]:
     """Return the compute slices of each CI enum, 0 for those that no driver offers (the `_REV1` and `_NVL` names)."""
-    enums: dict[str, int] = _tables()[0]["nvml_ci_profile_enum"]
+    enums: dict[str, int] = tables()[0]["nvml_ci_profile_enum"]
     slices = {number: name.removesuffix("_SLICE") for name, number in enums.items()}
     return tuple(int(slices[e]) if slices[e].isdigit() else 0 for e in range(len(slices)))
 
@@ -155,7 +158,7 @@ def _memory_mib(profile: Table) -> int:
 
 
 def _profile(profile: Table, *, twin: Table, family: Table, width: int) -> Profile:
-    driver = _tables()[1]
+    driver = tables()[1]
     slices: int = profile["slice_count"]
     return Profile(
         name=profile["name"],
@@ -174,11 +177,37 @@ def _profile(profile: Table, *, twin: Table, family: Table, width: int) -> Profi
     )
 
 
-def _model(entry: Table) -> Model:
-    tables, driver = _tables()
+def _complete(entry: Table) -> Table:
+    """The entry, with what nobody published taken from the model that it is assumed to be like."""
+    known, driver = tables()
+    assumed: Table | None = driver["assumed"].get(entry["id"])
+    if assumed is None:
+        return entry
+    like: Table = next(m for m in known["models"] if m["id"] == assumed["layout_of"])
+    twins = {(p["slice_count"], *p["attributes"]): p for p in like["profiles"]}
+    profiles = []
+    for profile in entry["profiles"]:
+        attributes: list[str] = re.findall(r"-me|(?<=\+)[a-z.]+", profile["name"])
+        twin: Table = twins[(profile["slice_count"], *attributes)]
+        taken = ("profile_id", "nvml_enum_value", "placements", "attributes")
+        engines = assumed["engines"].get(str(profile["slice_count"]), twin["engines_user_guide"])
+        profiles.append({**profile, **{key: twin[key] for key in taken}, "engines_user_guide": engines})
+    return {
+        **entry,
+        "layout": like["layout"],
+        "grid_width": like["grid_width"],
+        "memory_mib_total": assumed["memory_mib_total"],
+        "pci_device_ids_mig_parted": [],
+        "profiles": profiles,
+    }
+
+
+def _model(recorded: Table) -> Model:
+    known, driver = tables()
+    entry = _complete(recorded)
     extra: Table = driver["models"][entry["id"]]
-    family: Table = driver["families"][extra["family"]]
-    twin = next((m for m in tables["models"] if m["id"] == extra.get("same_chip")), None)
+    family: Table = {**driver["families"][extra["family"]], **extra}
+    twin = next((m for m in known["models"] if m["id"] == extra.get("same_chip")), None)
     twins: dict[int, Table] = {p["profile_id"]: p for p in twin["profiles"]} if twin else {}
     profiles = tuple(
         _profile(p, twin=twins.get(p["profile_id"], {}), family=family, width=entry["grid_width"])
@@ -194,9 +223,10 @@ def _model(entry: Table) -> Model:
         memory_mib=entry["memory_mib_total"] or max(p.memory_mib for p in profiles),
         pci_device_id=int(ids[0], 16) if ids else 0,
         mode_needs_reset=family["mode_needs_reset"],
-        compute_slices=tables["layouts"][entry["layout"]]["compute_slices"],
+        compute_slices=known["layouts"][entry["layout"]]["compute_slices"],
         grid_width=entry["grid_width"],
         profiles=profiles,
+        assumed=recorded["layout"] is None,
     )
 
 
@@ -214,9 +244,8 @@ def _without_mig(entry: Table) -> Model:
 @functools.cache
 def models() -> tuple[Model, ...]:
     """Return every model that can be simulated, those without MIG last."""
-    tables, driver = _tables()
-    known = [_model(entry) for entry in tables["models"] if entry["layout"]]
-    return tuple(known + [_without_mig(entry) for entry in driver["without_mig"]])
+    known, driver = tables()
+    return (*map(_model, known["models"]), *map(_without_mig, driver["without_mig"]))
 
 
 def _plain(name: str) -> str:
@@ -224,7 +253,7 @@ def _plain(name: str) -> str:
 
 
 def _names() -> Iterator[tuple[str, Model, str]]:
-    aliases: dict[str, str] = _tables()[1]["aliases"]
+    aliases: dict[str, str] = tables()[1]["aliases"]
     for model in models():
         yield _plain(model.id), model, model.names[0]
         for name in model.names:
@@ -240,10 +269,5 @@ def find(name: str) -> tuple[Model, str]:
     for candidate, model, product in _names():
         if candidate == _plain(name):
             return model, product
-    for entry in _tables()[0]["models"]:
-        if not entry["layout"] and _plain(name) in {_plain(n) for n in (entry["id"], *entry["models"])}:
-            raise UnknownGpuError(
-                f"{name!r} cannot be simulated: nobody has published where its slices lie; choose another model"
-            )
     known = ", ".join(model.id for model in models())
     raise UnknownGpuError(f"no GPU model is called {name!r}; known are {known}, and their product names")

@@ -133,7 +133,7 @@ static nvmlReturn_t create(enum sim_function function, nvmlGpuInstance_t instanc
     if (result == NVML_SUCCESS)
         *out = handle_of(ref_ci(HANDLE_CI, at.ref.gpu, at.ref.gi, ci));
     close_ref(&at, busy_ms);
-    return result;
+    return finish(function, at.ref.gpu, result);
 }
 
 EXPORT nvmlReturn_t nvmlGpuInstanceCreateComputeInstance(nvmlGpuInstance_t instance, unsigned profile,
@@ -157,7 +157,7 @@ EXPORT nvmlReturn_t nvmlComputeInstanceDestroy(nvmlComputeInstance_t instance) {
         return result;
     result = ci_destroy(at.gpu, at.ref.gi, at.ref.ci);
     close_ref(&at, result == NVML_SUCCESS ? gi_profile(&at)->destroy_ci_ms : 0);
-    return result;
+    return finish(FUNCTION_nvmlComputeInstanceDestroy, at.ref.gpu, result);
 }
 
 EXPORT nvmlReturn_t nvmlGpuInstanceGetComputeInstances(nvmlGpuInstance_t instance, unsigned profile,

@@ -156,12 +156,12 @@ EXPORT nvmlReturn_t nvmlDeviceGetPciInfo_v3(nvmlDevice_t device, nvmlPciInfo_t *
 
 /* Total and used bytes of a GPU, or of the GI that a MIG device belongs to (memory is divided by GI, not by CI). */
 static void memory_of(const struct scope *at, unsigned long long *total, unsigned long long *used) {
-    const struct sim_gpu *gpu = at->gpu;
+    struct sim_gpu *gpu = at->gpu;
     bool whole = at->ref.kind == HANDLE_GPU;
     *total = (whole ? gpu->memory_mib : profile_of(gpu, &gpu->gis[at->ref.gi])->memory_mib) * MIB;
     *used = 0;
     for (unsigned i = 0; i < SIM_HOLDS; i++) {
-        const struct sim_hold *hold = &gpu->holds[i];
+        struct sim_hold *hold = &gpu->holds[i];
         if (hold_is_live(gpu, hold) && (whole || (hold->ci_serial && hold->gi_id == at->ref.gi)))
             *used += hold->memory_bytes;
     }

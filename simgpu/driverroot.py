@@ -56,6 +56,11 @@ def write(root: Path, state: layout.State, *, library: Path) -> None:
     _install(root / LIBRARIES, library, version=state.driver_version.decode())
 
 
+def remove(root: Path) -> None:
+    """Take away what is there only while the driver is loaded; its library and the device nodes stay."""
+    shutil.rmtree(root / "proc", ignore_errors=True)
+
+
 def _gpus(state: layout.State) -> list[layout.Gpu]:
     return list(state.gpus[: state.gpu_count])
 

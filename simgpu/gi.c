@@ -174,7 +174,7 @@ static nvmlReturn_t create(enum sim_function function, nvmlDevice_t device, unsi
         *out = handle_of(ref_gi(at.ref.gpu, gi));
     }
     close_ref(&at, busy_ms);
-    return result;
+    return finish(function, at.ref.gpu, result);
 }
 
 EXPORT nvmlReturn_t nvmlDeviceCreateGpuInstance(nvmlDevice_t device, unsigned id, nvmlGpuInstance_t *out) {
@@ -196,7 +196,7 @@ EXPORT nvmlReturn_t nvmlGpuInstanceDestroy(nvmlGpuInstance_t instance) {
     unsigned busy_ms = profile_of(at.gpu, &at.gpu->gis[at.ref.gi])->destroy_gi_ms;
     result = gi_destroy(at.gpu, at.ref.gi);
     close_ref(&at, result == NVML_SUCCESS ? busy_ms : 0);
-    return result;
+    return finish(FUNCTION_nvmlGpuInstanceDestroy, at.ref.gpu, result);
 }
 
 /* The caller's array has room for as many instances as the profile allows, which is what NVML asks of it. */
@@ -241,7 +241,7 @@ EXPORT nvmlReturn_t nvmlGpuInstanceGetInfo(nvmlGpuInstance_t instance, nvmlGpuIn
         return result;
     const struct sim_gi *gi = &at.gpu->gis[at.ref.gi];
     const struct sim_profile *p = profile_of(at.gpu, gi);
-    *info = (nvmlGpuInstanceInfo_t){.device = handle_of((struct ref){.kind = HANDLE_GPU, .gpu = at.ref.gpu}),
+    *info = (nvmlGpuInstanceInfo_t){.device = handle_of(ref_device(at.ref.gpu)),
                                     .id = at.ref.gi,
                                     .profile_id = p->id,
                                     .placement = {gi->start, p->size}};

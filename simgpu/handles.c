@@ -2,7 +2,7 @@
  *
  * A handle is a number that names its object: what kind, which GPU, which ids, and the serial of the instance. So it
  * needs no memory, is valid in every thread for as long as its object lives, and never comes to mean another: serials
- * are not reused. The top byte marks it as ours, so NULL and stray pointers are refused instead of followed.
+ * are not reused, and a GPU's is the number of GPUs that were in its place before. The top byte marks it as ours, so NULL and stray pointers are refused instead of followed.
  *
  *   bits 63-56 the mark 0x5d, 55-52 kind, 51-48 GPU, 47-44 GI id, 43-40 CI id, 39-0 serial */
 #include "internal.h"
@@ -33,6 +33,10 @@ unsigned handle_gpu(const void *handle) {
     return handle_read(handle, &ref) ? ref.gpu : SIM_ANY;
 }
 
+struct ref ref_device(unsigned gpu) {
+    return (struct ref){.kind = HANDLE_GPU, .gpu = gpu, .serial = the_node.state->gpus[gpu].generation};
+}
+
 struct ref ref_gi(unsigned gpu, unsigned gi) {
     return (struct ref){.kind = HANDLE_GI, .gpu = gpu, .gi = gi, .serial = the_node.state->gpus[gpu].gis[gi].serial};
 }
@@ -45,7 +49,7 @@ struct ref ref_ci(enum handle_kind kind, unsigned gpu, unsigned gi, unsigned ci)
 static bool still_there(const struct sim_gpu *gpu, const struct ref *ref) {
     const struct sim_gi *gi = &gpu->gis[ref->gi];
     if (ref->kind == HANDLE_GPU)
-        return true;
+        return gpu->generation == ref->serial;
     if (ref->kind == HANDLE_GI)
         return gi->used && (gi->serial & SERIAL_MASK) == ref->serial;
     const struct sim_ci *ci = &gi->cis[ref->ci];
@@ -65,8 +69,9 @@ nvmlReturn_t open_ref(struct scope *scope, const void *handle, unsigned kinds, b
     }
     if (still_there(scope->gpu, &scope->ref))
         return NVML_SUCCESS;
+    nvmlReturn_t gone = scope->ref.kind == HANDLE_GPU ? NVML_ERROR_GPU_IS_LOST : NVML_ERROR_NOT_FOUND;
     close_ref(scope, 0);
-    return NVML_ERROR_NOT_FOUND;
+    return gone;
 }
 
 void close_ref(struct scope *scope, unsigned busy_ms) {

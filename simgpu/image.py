@@ -1,4 +1,4 @@
-"""A new node's state, as the bytes of its file. Pure: the same arguments give the same bytes."""
+"""The bytes of a node's state file, of a new node or of a new GPU in it. Pure: the same arguments give the same bytes."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ import uuid
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from simgpu import catalogue, layout
+from simgpu import catalogue, drivers, layout
 from simgpu.errors import UnknownGpuError
 
 # Only to derive UUIDs from; any fixed value serves.
@@ -36,44 +36,67 @@ def build(node: Node) -> layout.State:
     if not 1 <= len(node.gpus) <= layout.GPUS:
         raise UnknownGpuError(f"a node has 1 to {layout.GPUS} GPUs, not {len(node.gpus)}")
     state = layout.State(
-        magic=layout.MAGIC,
-        layout=layout.LAYOUT,
-        gpu_count=len(node.gpus),
-        driver_version=node.driver_version.encode(),
-        nvml_version=f"{node.cuda_version // 1000}.{node.driver_version}".encode(),
-        cuda_version=node.cuda_version,
+        magic=layout.MAGIC, layout=layout.LAYOUT, gpu_count=len(node.gpus), latencies=bool(node.latencies)
     )
+    install_driver(state, version=node.driver_version, cuda_version=node.cuda_version)
     for enum, slices in enumerate(catalogue.ci_slices()):
         state.ci_slices[enum] = slices
     for index, (name, mig) in enumerate(zip(node.gpus, node.mig, strict=True)):
-        _fill_gpu(state.gpus[index], node, index=index, name=name, mig=mig)
+        install_gpu(state, index=index, name=name, mig=mig, identity=node.identity)
     return state
 
 
-def _fill_gpu(gpu: layout.Gpu, node: Node, *, index: int, name: str, mig: bool) -> None:
+def install_driver(state: layout.State, *, version: str, cuda_version: int) -> None:
+    """Let the driver have this version, and what it says of the GPUs that are there follow it."""
+    state.driver_version = version.encode()
+    state.nvml_version = f"{cuda_version // 1000}.{version}".encode()
+    state.cuda_version = cuda_version
+    for gpu in state.gpus[: state.gpu_count]:
+        if gpu.model:
+            _describe(gpu, state, model=catalogue.find(gpu.model.decode())[0])
+
+
+def install_gpu(state: layout.State, *, index: int, name: str, mig: bool, identity: str) -> None:
+    """Put a GPU that nobody has used into the place; one that was there is gone. Raises UnknownGpuError."""
     model, product = catalogue.find(name)
-    identity = uuid.uuid5(_NAMESPACE, f"{node.identity}/gpu/{index}")
-    gpu.uuid = f"GPU-{identity}".encode()
-    gpu.name = product.encode()
-    gpu.model = model.id.encode()
-    gpu.serial_number = str(1_650_000_000_000 + identity.int % 1_000_000_000).encode()
-    gpu.pci_bus = 0x10 + index * 8  # a place of its own for each, as in a server with a switch for every GPU
-    gpu.pci_device_id = model.pci_device_id
-    gpu.architecture = model.architecture
-    gpu.cc_major, gpu.cc_minor = model.compute_capability
-    gpu.memory_mib = model.memory_mib
-    gpu.mig_capable = bool(model.profiles)
-    gpu.mig_current = gpu.mig_pending = mig and bool(model.profiles)
-    gpu.mig_needs_reset = model.mode_needs_reset
-    gpu.compute_slices = model.compute_slices
-    gpu.grid_width = model.grid_width
-    gpu.profile_count = len(model.profiles)
-    for slot, profile in zip(gpu.profiles, model.profiles, strict=False):
-        _fill_profile(slot, profile, latencies=node.latencies)
+    gpu = state.gpus[index]
+    generation = gpu.generation + 1 if gpu.model else 0
+    own = uuid.uuid5(_NAMESPACE, f"{identity}/gpu/{index}" + (f"/{generation}" if generation else ""))
+    fresh = layout.Gpu(
+        uuid=f"GPU-{own}".encode(),
+        name=product.encode(),
+        model=model.id.encode(),
+        serial_number=str(1_650_000_000_000 + own.int % 1_000_000_000).encode(),
+        pci_bus=0x10 + index * 8,  # a place of its own for each, as in a server with a switch for every GPU
+        generation=generation,
+        linger_ms=gpu.linger_ms,
+        serial=gpu.serial,
+    )
+    fresh.mig_capable = bool(model.profiles)
+    fresh.mig_current = fresh.mig_pending = mig and bool(model.profiles)
     for gi in range(layout.GI_IDS):
         for ci in range(layout.CI_IDS):
-            digest = uuid.uuid5(identity, f"MIG/{gi}/{ci}").bytes
-            ctypes.memmove(gpu.mig_uuids[gi][ci], digest, len(digest))
+            digest = uuid.uuid5(own, f"MIG/{gi}/{ci}").bytes
+            ctypes.memmove(fresh.mig_uuids[gi][ci], digest, len(digest))
+    _describe(fresh, state, model=model)
+    state.gpus[index] = fresh
+
+
+def _describe(gpu: layout.Gpu, state: layout.State, *, model: catalogue.Model) -> None:
+    """Write down what the node's driver says of a GPU of the model."""
+    shown = drivers.under_driver(model, state.driver_version.decode())
+    gpu.pci_device_id = shown.pci_device_id
+    gpu.architecture = shown.architecture
+    gpu.cc_major, gpu.cc_minor = shown.compute_capability
+    gpu.memory_mib = shown.memory_mib
+    gpu.mig_needs_reset = shown.mode_needs_reset
+    gpu.compute_slices = shown.compute_slices
+    gpu.grid_width = shown.grid_width
+    gpu.profile_count = len(shown.profiles)
+    for index in range(layout.PROFILES):
+        gpu.profiles[index] = layout.Profile()
+    for slot, profile in zip(gpu.profiles, shown.profiles, strict=False):
+        _fill_profile(slot, profile, latencies=bool(state.latencies))
 
 
 def _fill_profile(slot: layout.Profile, profile: catalogue.Profile, *, latencies: bool) -> None:

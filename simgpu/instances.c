@@ -3,9 +3,6 @@
  * Why apart: NVML's entry points and the door for Python obey the same rules. Promise: every change is published by one
  * store (state.h), so that dying anywhere in here leaves either the old or the new state. The caller holds the GPU's
  * SHORT lock; nothing here sleeps, and nothing knows handles. */
-#define _GNU_SOURCE
-#include <errno.h>
-#include <signal.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -90,6 +87,8 @@ nvmlReturn_t gi_create(struct sim_gpu *gpu, const struct sim_profile *profile, c
     const struct sim_placement *place = at ? placement_at(profile, at) : first_free(gpu, profile);
     if (at && !place)
         return NVML_ERROR_INVALID_ARGUMENT;
+    if (gpu->mig_pending != gpu->mig_current) /* assumed: a GPU that is about to leave MIG mode takes nothing new */
+        return NVML_ERROR_RESET_REQUIRED;
     if (!place || allowance(gpu, profile) == 0 || !room_is_free(gpu, place->start, profile->size))
         return NVML_ERROR_INSUFFICIENT_RESOURCES;
     struct sim_gi *gi = &gpu->gis[place->gi_id]; /* its room is free, hence its id is, too */
@@ -161,53 +160,12 @@ nvmlReturn_t ci_create(const struct sim_state *state, struct sim_gpu *gpu, unsig
     return NVML_SUCCESS;
 }
 
-/* As the driver sees it, a process is gone when it exits, also while its parent has not waited for it. */
-static bool process_lives(unsigned pid, uint64_t started) {
-    char path[64], text[1024];
-    snprintf(path, sizeof path, "/proc/%u/stat", pid);
-    FILE *file = fopen(path, "re");
-    if (!file)
-        return false;
-    size_t length = fread(text, 1, sizeof text - 1, file);
-    fclose(file);
-    text[length] = '\0';
-    char *rest = strrchr(text, ')'); /* the name before it may hold anything, blanks and brackets too */
-    char state;
-    unsigned long long start;
-    if (!rest || sscanf(rest + 1, " %c %*s %*s %*s %*s %*s %*s %*s %*s %*s %*s %*s %*s %*s %*s %*s %*s %*s %*s %llu",
-                        &state, &start) != 2)
-        return false;
-    return state != 'Z' && state != 'X' && start == started;
-}
-
-bool hold_is_live(const struct sim_gpu *gpu, const struct sim_hold *hold) {
-    if (!__atomic_load_n(&hold->used, __ATOMIC_ACQUIRE))
-        return false;
-    if (hold->ci_serial != 0) {
-        const struct sim_gi *gi = &gpu->gis[hold->gi_id % SIM_GI_IDS];
-        const struct sim_ci *ci = &gi->cis[hold->ci_id % SIM_CI_IDS];
-        if (!gi->used || !ci->used || ci->serial != hold->ci_serial)
-            return false;
-    }
-    return process_lives(hold->pid, hold->started);
-}
-
 nvmlReturn_t ci_destroy(struct sim_gpu *gpu, unsigned gi, unsigned ci) {
     for (unsigned i = 0; i < SIM_HOLDS; i++)
-        if (gpu->holds[i].ci_serial == gpu->gis[gi].cis[ci].serial && hold_is_live(gpu, &gpu->holds[i]))
+        if (gpu->holds[i].ci_serial == gpu->gis[gi].cis[ci].serial && hold_blocks(gpu, &gpu->holds[i]))
             return NVML_ERROR_IN_USE;
     withdraw(&gpu->gis[gi].cis[ci].used);
     return NVML_SUCCESS;
-}
-
-bool gpu_is_busy(const struct sim_gpu *gpu) {
-    for (unsigned i = 0; i < SIM_GI_IDS; i++)
-        if (gpu->gis[i].used)
-            return true;
-    for (unsigned i = 0; i < SIM_HOLDS; i++)
-        if (hold_is_live(gpu, &gpu->holds[i]))
-            return true;
-    return false;
 }
 
 /* The wish is always noted; whether it is in force already is what `activation` says. */

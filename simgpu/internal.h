@@ -1,7 +1,7 @@
 /* What the C files of the simulator share: the seam that every entry point passes, handles, locks, instance rules.
  *
- * Layers, each knowing only those above it in this list: state (the mapped file, locks), instances (the rules of MIG on
- * one GPU, no NVML handles), seam and handles, then the entry points by subject (system, lookup, device, processes,
+ * Layers, each knowing only those above it in this list: state (the mapped file, locks), holds, instances (the rules of
+ * MIG on one GPU, no NVML handles), trouble and faults, seam and handles, then the entry points by subject (system, lookup, device, processes,
  * mig, gi, ci) and the door for Python (admin). */
 #ifndef SIMGPU_INTERNAL_H
 #define SIMGPU_INTERNAL_H
@@ -48,25 +48,42 @@ nvmlReturn_t gi_destroy(struct sim_gpu *gpu, unsigned gi);
 nvmlReturn_t ci_create(const struct sim_state *state, struct sim_gpu *gpu, unsigned gi, unsigned ci_enum,
                        const nvmlPlacement_t *at, unsigned *id);
 nvmlReturn_t ci_destroy(struct sim_gpu *gpu, unsigned gi, unsigned ci);
-bool hold_is_live(const struct sim_gpu *gpu, const struct sim_hold *hold);
-bool gpu_is_busy(const struct sim_gpu *gpu);
 nvmlReturn_t mig_mode_set(struct sim_gpu *gpu, unsigned mode, nvmlReturn_t *activation);
 
-/* ---- seam.c: what every call passes before it does anything ---- */
+/* ---- holds.c: processes on a GPU; the caller holds its SHORT lock ---- */
+bool hold_is_live(const struct sim_gpu *gpu, struct sim_hold *hold);
+bool hold_blocks(const struct sim_gpu *gpu, struct sim_hold *hold); /* lives, or lingers a moment longer */
+bool gpu_is_busy(struct sim_gpu *gpu);
+
+/* ---- trouble.c: what a sick driver or GPU refuses ---- */
+nvmlReturn_t gpu_trouble(enum sim_function function, const struct sim_gpu *gpu);
+nvmlReturn_t trouble(const struct sim_state *state, enum sim_function function, unsigned gpu, bool dead_session);
+
+/* ---- faults.c, faultspec.c: faults that a test asked for ---- */
+nvmlReturn_t faults_obey(struct sim_fault table[SIM_FAULTS], enum sim_function function, unsigned gpu, bool after);
+EXPORT int simgpu_read_faults(const char *text, struct sim_fault table[SIM_FAULTS], char *error, unsigned size);
+
+/* ---- seam.c: what every call passes on its way in, and every change on its way out ---- */
 extern struct sim_node the_node;
-/* Counts the call, then obeys the fault table: blocks, returns a code, or both. gpu is SIM_ANY for calls about none. */
+/* Counts the call, then obeys the fault tables: blocks, returns a code, or both; then asks after the driver's health.
+ * gpu is SIM_ANY for calls about none. */
 nvmlReturn_t enter(enum sim_function function, unsigned gpu);
+/* Returns the result, unless the work is done and a fault strikes after it. */
+nvmlReturn_t finish(enum sim_function function, unsigned gpu, nvmlReturn_t result);
+EXPORT const char *simgpu_function_name(unsigned number);
+EXPORT int simgpu_has_effect(unsigned number);
 
 /* ---- handles.c: what a handle refers to; a whole GPU, a GI, a CI, or the MIG device that a CI is ---- */
 enum handle_kind { HANDLE_GPU = 1, HANDLE_GI, HANDLE_CI, HANDLE_MIG };
 struct ref {
     enum handle_kind kind;
     unsigned gpu, gi, ci;
-    uint64_t serial; /* of the GI or CI; 0 for a GPU */
+    uint64_t serial; /* of the GI or CI; of a GPU, its generation */
 };
 void *handle_of(struct ref ref);
 bool handle_read(const void *handle, struct ref *ref); /* false: no handle of ours */
 unsigned handle_gpu(const void *handle);               /* SIM_ANY when it is no handle */
+struct ref ref_device(unsigned gpu);
 struct ref ref_gi(unsigned gpu, unsigned gi);
 struct ref ref_ci(enum handle_kind kind, unsigned gpu, unsigned gi, unsigned ci);
 

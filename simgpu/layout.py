@@ -10,7 +10,7 @@ import ctypes
 from typing import ClassVar
 
 MAGIC = int.from_bytes(b"SIMGPU01", "little")
-LAYOUT = 1
+LAYOUT = 2
 ANY = 0xFFFFFFFF
 
 GPUS = 16
@@ -22,6 +22,7 @@ CI_PROFILES = 9
 HOLDS = 64
 FAULTS = 32
 FUNCTIONS = 128
+FUNCTION_WORDS = FUNCTIONS // 64
 
 _u32 = ctypes.c_uint32
 _u64 = ctypes.c_uint64
@@ -99,6 +100,7 @@ class Hold(ctypes.Structure):
         ("gi_id", _u32),
         ("ci_id", _u32),
         ("memory_bytes", _u64),
+        ("ended_ms", _u64),
     ]
 
 
@@ -125,6 +127,10 @@ class Gpu(ctypes.Structure):
         ("compute_slices", _u32),
         ("grid_width", _u32),
         ("profile_count", _u32),
+        ("generation", _u32),
+        ("lost", _u32),
+        ("reset_required", _u32),
+        ("linger_ms", _u32),
         ("reserved", _u32),
         ("serial", _u64),
         ("profiles", Profile * PROFILES),
@@ -139,11 +145,12 @@ class Fault(ctypes.Structure):
 
     _fields_: ClassVar[Fields] = [
         ("used", _u32),
-        ("function", _u32),
         ("gpu", _u32),
         ("code", _u32),
         ("times", ctypes.c_int32),
         ("block_ms", _u32),
+        ("after", _u32),
+        ("functions", _u64 * FUNCTION_WORDS),
         ("serial", _u64),
     ]
 
@@ -160,6 +167,10 @@ class State(ctypes.Structure):
         ("cuda_version", _u32),
         ("boot_count", _u32),
         ("ci_slices", _u32 * CI_PROFILES),
+        ("latencies", _u32),
+        ("mismatch", _u32),
+        ("unloaded", _u32),
+        ("driver_epoch", _u32),
         ("reserved", _u32),
         ("fault_serial", _u64),
         ("calls", _u64 * FUNCTIONS),

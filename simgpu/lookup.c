@@ -15,10 +15,6 @@ void mig_uuid_text(const struct sim_gpu *gpu, unsigned gi, unsigned ci, char out
              b[0], b[1], b[2], b[3], b[4], b[5], b[6], b[7], b[8], b[9], b[10], b[11], b[12], b[13], b[14], b[15]);
 }
 
-static struct ref ref_gpu(unsigned gpu) {
-    return (struct ref){.kind = HANDLE_GPU, .gpu = gpu};
-}
-
 static nvmlReturn_t device_count(enum sim_function function, unsigned *count) {
     nvmlReturn_t result = enter(function, SIM_ANY);
     if (result != NVML_SUCCESS)
@@ -43,7 +39,7 @@ static nvmlReturn_t by_index(enum sim_function function, unsigned index, nvmlDev
         return result;
     if (!device || index >= the_node.state->gpu_count)
         return NVML_ERROR_INVALID_ARGUMENT;
-    *device = handle_of(ref_gpu(index));
+    *device = handle_of(ref_device(index));
     return NVML_SUCCESS;
 }
 
@@ -53,6 +49,14 @@ EXPORT nvmlReturn_t nvmlDeviceGetHandleByIndex(unsigned index, nvmlDevice_t *dev
 
 EXPORT nvmlReturn_t nvmlDeviceGetHandleByIndex_v2(unsigned index, nvmlDevice_t *device) {
     return by_index(FUNCTION_nvmlDeviceGetHandleByIndex_v2, index, device);
+}
+
+/* The handle of a device that was found, unless its GPU is lost. */
+static nvmlReturn_t hand_out(enum sim_function function, struct ref ref, nvmlDevice_t *device) {
+    nvmlReturn_t result = gpu_trouble(function, &the_node.state->gpus[ref.gpu]);
+    if (result == NVML_SUCCESS)
+        *device = handle_of(ref);
+    return result;
 }
 
 static bool find_mig_device(unsigned index, const char *uuid, struct ref *found) {
@@ -74,13 +78,13 @@ static bool find_mig_device(unsigned index, const char *uuid, struct ref *found)
 static nvmlReturn_t find_uuid(const char *uuid, struct ref *found) {
     for (unsigned i = 0; i < the_node.state->gpu_count; i++) {
         struct gpu_lock lock;
-        if (strcasecmp(the_node.state->gpus[i].uuid, uuid) == 0) {
-            *found = ref_gpu(i);
-            return NVML_SUCCESS;
-        }
         if (!gpu_lock(&the_node, i, LOCK_SHORT, &lock))
             return NVML_ERROR_OPERATING_SYSTEM;
-        bool here = find_mig_device(i, uuid, found);
+        bool here = strcasecmp(the_node.state->gpus[i].uuid, uuid) == 0;
+        if (here)
+            *found = ref_device(i);
+        else
+            here = find_mig_device(i, uuid, found);
         gpu_unlock(&lock);
         if (here)
             return NVML_SUCCESS;
@@ -96,9 +100,7 @@ EXPORT nvmlReturn_t nvmlDeviceGetHandleByUUID(const char *uuid, nvmlDevice_t *de
         return NVML_ERROR_INVALID_ARGUMENT;
     struct ref ref;
     result = find_uuid(uuid, &ref);
-    if (result == NVML_SUCCESS)
-        *device = handle_of(ref);
-    return result;
+    return result ? result : hand_out(FUNCTION_nvmlDeviceGetHandleByUUID, ref, device);
 }
 
 static nvmlReturn_t by_pci(enum sim_function function, const char *text, nvmlDevice_t *device) {
@@ -110,10 +112,8 @@ static nvmlReturn_t by_pci(enum sim_function function, const char *text, nvmlDev
         return NVML_ERROR_INVALID_ARGUMENT;
     for (unsigned i = 0; i < the_node.state->gpu_count; i++) {
         const struct sim_gpu *gpu = &the_node.state->gpus[i];
-        if (gpu->pci_domain == domain && gpu->pci_bus == bus && gpu->pci_device == number) {
-            *device = handle_of(ref_gpu(i));
-            return NVML_SUCCESS;
-        }
+        if (gpu->pci_domain == domain && gpu->pci_bus == bus && gpu->pci_device == number)
+            return hand_out(function, ref_device(i), device);
     }
     return NVML_ERROR_NOT_FOUND;
 }
@@ -133,9 +133,7 @@ EXPORT nvmlReturn_t nvmlDeviceGetHandleBySerial(const char *serial, nvmlDevice_t
     if (!serial || !device)
         return NVML_ERROR_INVALID_ARGUMENT;
     for (unsigned i = 0; i < the_node.state->gpu_count; i++)
-        if (strcmp(the_node.state->gpus[i].serial_number, serial) == 0) {
-            *device = handle_of(ref_gpu(i));
-            return NVML_SUCCESS;
-        }
+        if (strcmp(the_node.state->gpus[i].serial_number, serial) == 0)
+            return hand_out(FUNCTION_nvmlDeviceGetHandleBySerial, ref_device(i), device);
     return NVML_ERROR_NOT_FOUND;
 }

@@ -33,7 +33,7 @@ EXPORT nvmlReturn_t nvmlDeviceSetMigMode(nvmlDevice_t device, unsigned mode, nvm
         return result;
     result = mig_mode_set(at.gpu, mode, activation);
     close_ref(&at, 0);
-    return result;
+    return finish(FUNCTION_nvmlDeviceSetMigMode, at.ref.gpu, result);
 }
 
 EXPORT nvmlReturn_t nvmlDeviceGetMaxMigDeviceCount(nvmlDevice_t device, unsigned *count) {
@@ -131,6 +131,6 @@ EXPORT nvmlReturn_t nvmlDeviceGetDeviceHandleFromMigDeviceHandle(nvmlDevice_t mi
     struct ref ref;
     nvmlReturn_t result = mig_only(FUNCTION_nvmlDeviceGetDeviceHandleFromMigDeviceHandle, mig, device, &ref);
     if (result == NVML_SUCCESS)
-        *device = handle_of((struct ref){.kind = HANDLE_GPU, .gpu = ref.gpu});
+        *device = handle_of(ref_device(ref.gpu));
     return result;
 }

@@ -4,7 +4,7 @@
  * process is listed while it lives: its death needs no call to be seen. */
 #include "internal.h"
 
-static bool listed(const struct scope *at, const struct sim_hold *hold) {
+static bool listed(const struct scope *at, struct sim_hold *hold) {
     if (at->ref.kind == HANDLE_MIG && hold->ci_serial != at->gpu->gis[at->ref.gi].cis[at->ref.ci].serial)
         return false;
     return hold_is_live(at->gpu, hold);
@@ -14,7 +14,7 @@ static bool listed(const struct scope *at, const struct sim_hold *hold) {
 static unsigned collect(const struct scope *at, nvmlProcessInfo_v2_t *out, unsigned room) {
     unsigned count = 0;
     for (unsigned i = 0; i < SIM_HOLDS; i++) { /* a hold on the whole GPU has no instance: both its ids say so */
-        const struct sim_hold *hold = &at->gpu->holds[i];
+        struct sim_hold *hold = &at->gpu->holds[i];
         if (!listed(at, hold))
             continue;
         if (count < room)

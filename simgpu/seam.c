@@ -1,19 +1,23 @@
-/* What every NVML call passes before it does anything: is the library initialised, count the call, obey the faults.
+/* What every NVML call passes: is the library initialised, count the call, obey the faults, ask after the driver.
  *
- * Why one function: a fault that a test asks for can then hit any call of any process of the node, also one that is
- * written later. Promise: with an empty fault table it only counts. A fault may block, return a code, or block and then
- * return it; it hits before the call has any effect. Not here: faults that strike in the middle of an effect. */
+ * Why one place: what a test asks for can then hit any call of any process of the node, also one that is written later.
+ * Promise: with an empty fault table and a sound driver it only counts. `enter` lets a fault strike before the call has
+ * any effect; `finish`, which every call that changes something passes on its way out, lets it strike when the work is
+ * done, as a time-out does on hardware. Not here: faults in the middle of an effect, since there is no such moment. */
 #define _GNU_SOURCE
 #include <pthread.h>
+#include <stdio.h>
 #include <stdlib.h>
 
 #include "internal.h"
 
-#define BLOCK_STEP_MS 20 /* how often a blocked call looks whether its fault was cleared */
-
 struct sim_node the_node;
 static pthread_mutex_t sessions_lock = PTHREAD_MUTEX_INITIALIZER;
-static unsigned sessions; /* nvmlInit calls less nvmlShutdown calls */
+static unsigned sessions;                         /* nvmlInit calls less nvmlShutdown calls */
+static uint32_t session_epoch;                    /* the load of the driver that the first of them found */
+static struct sim_fault own_faults[SIM_FAULTS];   /* of this process alone, out of its environment */
+static bool own_faults_are_wrong;
+static pthread_once_t own_faults_once = PTHREAD_ONCE_INIT;
 
 #define SIM_NAME(name) #name,
 static const char *const names[FUNCTION_COUNT] = {SIM_EACH_FUNCTION(SIM_NAME)};
@@ -23,58 +27,73 @@ EXPORT const char *simgpu_function_name(unsigned number) {
     return number < FUNCTION_COUNT ? names[number] : NULL;
 }
 
-static bool hits(const struct sim_fault *fault, unsigned function, unsigned gpu) {
-    return __atomic_load_n(&fault->used, __ATOMIC_ACQUIRE) &&
-           (fault->function == function || fault->function == SIM_ANY) && (fault->gpu == gpu || fault->gpu == SIM_ANY);
-}
-
-/* Takes one of the fault's times; two processes never take the same one. */
-static bool take(struct sim_fault *fault) {
-    int32_t left = __atomic_load_n(&fault->times, __ATOMIC_ACQUIRE);
-    while (left > 0)
-        if (__atomic_compare_exchange_n(&fault->times, &left, left - 1, false, __ATOMIC_ACQ_REL, __ATOMIC_ACQUIRE))
-            return true;
-    return left < 0;
-}
-
-static void block(const struct sim_fault *fault, unsigned milliseconds, uint64_t serial) {
-    for (unsigned slept = 0; slept < milliseconds; slept += BLOCK_STEP_MS) {
-        if (!__atomic_load_n(&fault->used, __ATOMIC_ACQUIRE) || fault->serial != serial)
-            return;
-        unsigned left = milliseconds - slept;
-        sleep_ms(left < BLOCK_STEP_MS ? left : BLOCK_STEP_MS);
+/* The calls that pass `finish`. */
+EXPORT int simgpu_has_effect(unsigned number) {
+    switch (number) {
+    case FUNCTION_nvmlDeviceSetMigMode:
+    case FUNCTION_nvmlDeviceCreateGpuInstance:
+    case FUNCTION_nvmlDeviceCreateGpuInstanceWithPlacement:
+    case FUNCTION_nvmlGpuInstanceDestroy:
+    case FUNCTION_nvmlGpuInstanceCreateComputeInstance:
+    case FUNCTION_nvmlGpuInstanceCreateComputeInstanceWithPlacement:
+    case FUNCTION_nvmlComputeInstanceDestroy:
+        return 1;
+    default:
+        return 0;
     }
 }
 
-static nvmlReturn_t obey_faults(unsigned function, unsigned gpu) {
-    for (unsigned i = 0; i < SIM_FAULTS; i++) {
-        struct sim_fault *fault = &the_node.state->faults[i];
-        if (!hits(fault, function, gpu) || !take(fault))
-            continue;
-        nvmlReturn_t code = (nvmlReturn_t)fault->code;
-        block(fault, fault->block_ms, fault->serial);
-        return code;
-    }
-    return NVML_SUCCESS;
+static nvmlReturn_t obey(enum sim_function function, unsigned gpu, bool after) {
+    nvmlReturn_t result = faults_obey(own_faults, function, gpu, after);
+    return result ? result : faults_obey(the_node.state->faults, function, gpu, after);
 }
 
-static nvmlReturn_t count_and_obey(unsigned function, unsigned gpu) {
+static nvmlReturn_t pass(enum sim_function function, unsigned gpu) {
     __atomic_fetch_add(&the_node.state->calls[function], 1, __ATOMIC_RELAXED);
-    return obey_faults(function, gpu);
+    nvmlReturn_t result = obey(function, gpu, false);
+    if (result != NVML_SUCCESS || function == FUNCTION_nvmlShutdown) /* the way out of a dead session is always open */
+        return result;
+    return trouble(the_node.state, function, gpu, session_epoch != the_node.state->driver_epoch);
 }
 
 nvmlReturn_t enter(enum sim_function function, unsigned gpu) {
     if (__atomic_load_n(&sessions, __ATOMIC_ACQUIRE) == 0)
         return NVML_ERROR_UNINITIALIZED;
-    return count_and_obey(function, gpu);
+    return pass(function, gpu);
+}
+
+nvmlReturn_t finish(enum sim_function function, unsigned gpu, nvmlReturn_t result) {
+    return result == NVML_SUCCESS ? obey(function, gpu, true) : result;
+}
+
+static void read_own_faults(void) {
+    const char *text = getenv("SIMGPU_FAULTS");
+    char error[256] = "";
+    own_faults_are_wrong = text && simgpu_read_faults(text, own_faults, error, sizeof error) < 0;
+    if (own_faults_are_wrong)
+        fprintf(stderr, "simgpu: SIMGPU_FAULTS: %s\n", error);
+    for (unsigned i = 0; i < SIM_FAULTS; i++)
+        own_faults[i].used = !own_faults_are_wrong && (own_faults[i].code || own_faults[i].block_ms);
+}
+
+static nvmlReturn_t open_session(void) {
+    pthread_once(&own_faults_once, read_own_faults);
+    if (own_faults_are_wrong)
+        return NVML_ERROR_INVALID_ARGUMENT;
+    if (sessions)
+        return NVML_SUCCESS;
+    nvmlReturn_t result = node_open(&the_node, getenv("SIMGPU_STATE"));
+    if (result == NVML_SUCCESS)
+        session_epoch = the_node.state->driver_epoch;
+    return result;
 }
 
 static nvmlReturn_t initialise(enum sim_function function) {
     pthread_mutex_lock(&sessions_lock);
-    nvmlReturn_t result = sessions ? NVML_SUCCESS : node_open(&the_node, getenv("SIMGPU_STATE"));
+    nvmlReturn_t result = open_session();
     pthread_mutex_unlock(&sessions_lock);
     if (result == NVML_SUCCESS)
-        result = count_and_obey(function, SIM_ANY); /* outside the lock: it may block */
+        result = pass(function, SIM_ANY); /* outside the lock: it may block */
     if (result == NVML_SUCCESS)
         __atomic_fetch_add(&sessions, 1, __ATOMIC_RELEASE);
     return result;

@@ -90,5 +90,5 @@ def _pids(raw: layout.Gpu, *, ci_serial: int) -> tuple[int, ...]:
     return tuple(
         hold.pid
         for hold in raw.holds
-        if hold.used and hold.ci_serial == ci_serial and start_time(hold.pid) == hold.started
+        if hold.used and not hold.ended_ms and hold.ci_serial == ci_serial and start_time(hold.pid) == hold.started
     )

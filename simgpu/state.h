@@ -19,7 +19,7 @@
 #include <stdint.h>
 
 #define SIM_MAGIC 0x31305550474d4953ULL /* "SIMGPU01", read as a little-endian number */
-#define SIM_LAYOUT 1                    /* raised whenever a field moves */
+#define SIM_LAYOUT 2                    /* raised whenever a field moves */
 #define SIM_GPUS 16
 #define SIM_PROFILES 16
 #define SIM_PLACEMENTS 8
@@ -29,8 +29,9 @@
 #define SIM_HOLDS 64
 #define SIM_FAULTS 32
 #define SIM_FUNCTIONS 128
+#define SIM_FUNCTION_WORDS (SIM_FUNCTIONS / 64)
 
-#define SIM_ANY 0xffffffffu /* in a fault: every function, every GPU; in a hold: no instance, the whole GPU */
+#define SIM_ANY 0xffffffffu /* in a fault: every GPU; in a hold: no instance, the whole GPU */
 
 struct sim_placement {
     uint32_t start; /* memory slices */
@@ -82,6 +83,7 @@ struct sim_hold { /* a process that uses a MIG device, or a whole GPU */
     uint32_t gi_id;
     uint32_t ci_id;
     uint64_t memory_bytes;
+    uint64_t ended_ms; /* when it was first seen to be over, CLOCK_MONOTONIC; 0: not yet. It lingers from then on */
 };
 
 struct sim_gpu {
@@ -99,6 +101,9 @@ struct sim_gpu {
     uint32_t compute_slices;
     uint32_t grid_width; /* memory slices */
     uint32_t profile_count;
+    uint32_t generation; /* how often the GPU in this place was swapped for another */
+    uint32_t lost, reset_required; /* sticky until a reset or reboot (trouble.c) */
+    uint32_t linger_ms;            /* IN_USE for so long after a process is over */
     uint32_t reserved;
     uint64_t serial; /* last number given to an instance; never reused, so an old handle never fits a new instance */
     struct sim_profile profiles[SIM_PROFILES];
@@ -109,11 +114,12 @@ struct sim_gpu {
 
 struct sim_fault {
     uint32_t used;
-    uint32_t function; /* index in functions.h, or SIM_ANY */
-    uint32_t gpu;      /* index, or SIM_ANY */
-    uint32_t code;     /* nvmlReturn_t to return; 0: only block */
-    int32_t times;     /* calls still to hit; negative: until cleared */
+    uint32_t gpu;  /* index, or SIM_ANY */
+    uint32_t code; /* nvmlReturn_t to return; 0: only block */
+    int32_t times; /* calls still to hit; negative: until cleared */
     uint32_t block_ms;
+    uint32_t after;                         /* 0: strikes before any effect; 1: when the work is done */
+    uint64_t functions[SIM_FUNCTION_WORDS]; /* bit n: the n-th function of functions.h */
     uint64_t serial; /* tells a new fault in the same slot from the one that a blocked call sleeps on */
 };
 
@@ -126,6 +132,10 @@ struct sim_state {
     uint32_t cuda_version;
     uint32_t boot_count;
     uint32_t ci_slices[SIM_CI_PROFILES]; /* compute slices of each CI enum; 0: the driver never offers it */
+    uint32_t latencies;                  /* 1: changes take as long as on hardware, also after a swap or upgrade */
+    uint32_t mismatch;                   /* 1: the library does not fit the loaded driver (trouble.c) */
+    uint32_t unloaded;                   /* 1: no driver is loaded */
+    uint32_t driver_epoch;               /* raised at each load: a session of an earlier load is dead */
     uint32_t reserved;
     uint64_t fault_serial;
     uint64_t calls[SIM_FUNCTIONS]; /* entries into each function since reset_calls() */

@@ -62,3 +62,20 @@ def start_time(pid: int) -> int | None:
         return None
     fields = text.rpartition(")")[2].split()
     return None if fields[0] in "ZX" else int(fields[19])  # fields 3 and 22 of proc(5)
+
+
+def place(slots: ctypes.Array[layout.Hold] | ctypes.Array[layout.Fault], value: layout.Hold | layout.Fault) -> None:
+    """Put the value into a free slot, its `used` flag last, so that no reader sees it half. Raises SimGpuError."""
+    for slot in slots:
+        if not slot.used:
+            ctypes.memmove(ctypes.addressof(slot), ctypes.addressof(value), ctypes.sizeof(value))
+            slot.used = 1
+            return
+    raise SimGpuError(f"all {len(slots)} slots are taken; release or clear some")
+
+
+def write(path: Path, content: bytes) -> None:
+    """Write a file that others read, whole at any moment."""
+    unfinished = path.with_name(f"{path.name}.new")
+    unfinished.write_bytes(content)
+    unfinished.replace(path)

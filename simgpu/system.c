@@ -70,7 +70,7 @@ static const struct {
     {NVML_ERROR_INSUFFICIENT_SIZE, "Insufficient Size"},
     {NVML_ERROR_DRIVER_NOT_LOADED, "Driver Not Loaded"},
     {10, "Timeout"},
-    {15, "GPU is lost"},
+    {NVML_ERROR_GPU_IS_LOST, "GPU is lost"},
     {NVML_ERROR_RESET_REQUIRED, "GPU requires reset"},
     {NVML_ERROR_OPERATING_SYSTEM, "The operating system has blocked the request"},
     {NVML_ERROR_LIB_RM_VERSION_MISMATCH, "Driver/library version mismatch"},

@@ -11,11 +11,15 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+DRIVER_NOT_LOADED = 9
+GPU_IS_LOST = 15
 IN_USE = 19
 INSUFFICIENT_RESOURCES = 23
 INVALID_ARGUMENT = 2
+LIB_RM_VERSION_MISMATCH = 18
 NOT_FOUND = 6
 NOT_SUPPORTED = 3
+RESET_REQUIRED = 16
 UNINITIALIZED = 1
 
 # A 3g, 2g and 1g profile have these ids on every 7-slice card, and need these compute-instance profiles.

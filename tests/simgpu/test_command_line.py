@@ -7,6 +7,8 @@ import sys
 from pathlib import Path
 
 from simgpu import SimNode
+from tests.simgpu.conftest import Connect
+from tests.simgpu.nvml import GPU_IS_LOST
 
 
 def run(*arguments: str) -> subprocess.CompletedProcess[str]:
@@ -31,3 +33,44 @@ def test_a_mistake_is_answered_with_a_sentence(tmp_path: Path) -> None:
     assert wrong.stderr.startswith("simgpu: no GPU model is called 'h1000'; known are")
     assert run("show", str(tmp_path / "none")).returncode == 1
     assert "a30-24gb" in run("models").stdout
+
+
+def test_faults_are_listed_added_and_cleared(a100: SimNode, connect: Connect) -> None:
+    """They strike processes that run already; each command prints the faults that strike from now on."""
+    nvml, node = connect(a100), str(a100.directory)
+    assert run("fault", node, "list").stdout == ""
+    text = "nvmlDeviceGetCount_v2:code=15"
+    assert run("fault", node, "add", f"{text};nvmlDeviceGetName:code=3:times=2").stdout.splitlines() == [
+        text,
+        "nvmlDeviceGetName:code=3:times=2",
+    ]
+    assert nvml.fails(GPU_IS_LOST, "nvmlDeviceGetCount")
+    assert run("fault", node, "list").stdout.splitlines()[0] == text
+    assert run("fault", node, "clear").stdout == ""
+    assert nvml.nvmlDeviceGetCount() == 1
+    wrong = run("fault", node, "add", "nvmlDeviceGetCount_v2:kode=15")
+    assert wrong.returncode == 1
+    assert "write gpu=, code=, times=, block= or after, not: 'kode=15'" in wrong.stderr
+
+
+def test_what_befalls_a_node_can_be_asked_for_at_a_terminal(a100: SimNode) -> None:
+    """Lose, require a reset, reset, swap, reboot, and a driver that goes, comes and changes; each shows the GPUs then."""
+    node, gpu = str(a100.directory), a100._file.state.gpus[0]
+    assert run("lose", node, "0").stdout.startswith("GPU 0  NVIDIA A100-SXM4-80GB")
+    assert gpu.lost
+    assert run("reset", node, "0").returncode == 0
+    assert not gpu.lost
+    assert run("require-reset", node, "0").returncode == 0
+    assert gpu.reset_required
+    assert "NVIDIA H100 80GB HBM3" in run("swap", node, "0", "h100-80gb").stdout
+    boot = a100.boot_id
+    assert run("reboot", node).returncode == 0
+    assert a100.boot_id != boot
+    assert run("driver", node, "unload").returncode == 0
+    assert a100._file.state.unloaded
+    assert run("driver", node, "load").returncode == 0
+    assert not a100._file.state.unloaded
+    assert run("driver", node, "575.57.08").returncode == 0
+    assert a100.driver_version == "575.57.08"
+    wrong = run("lose", node, "3")
+    assert (wrong.returncode, wrong.stderr) == (1, f"simgpu: {node} has no GPU 3; its GPUs are 0 to 0\n")

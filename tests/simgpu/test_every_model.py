@@ -45,24 +45,38 @@ def test_a_model_offers_exactly_the_recorded_profiles(model: dict[str, Any], tmp
     assert nvml.nvmlDeviceGetMaxMigDeviceCount(device) == TABLE["layouts"][model["layout"]]["compute_slices"]
 
 
-def test_both_older_and_newer_structures_carry_the_same_profile(h100: SimNode, connect: Connect) -> None:
-    """Version 1 has no version word, version 3 ends in capabilities: other bindings than pynvml read those."""
-    nvml = connect(h100)
+def test_every_recorded_model_can_be_simulated() -> None:
+    """15 models, on grids of 4, 8 and 12 memory slices."""
+    simulated = {model.id: model for model in simgpu.models()}
+    assert len(TABLE["models"]) == 15
+    assert {model["id"] for model in TABLE["models"]} <= set(simulated)
+    assert {simulated[model["id"]].grid_width for model in TABLE["models"]} == {4, 8, 12}
+
+
+def test_a_model_whose_placements_nobody_published_says_that_they_are_assumed(tmp_path: Path, connect: Connect) -> None:
+    """Names and counts are the recorded ones; where a slice lies is a guess, and marked as one. No other model has any."""
+    assert [model.id for model in simgpu.models() if model.assumed] == ["rtx-pro-5000-48gb"]
+    (recorded,) = (model for model in TABLE["models"] if not model["layout"])
+    nvml = connect(SimNode.create(tmp_path, gpus=recorded["models"]))
     device = nvml.nvmlDeviceGetHandleByIndex(0)
-    second = nvml.nvmlDeviceGetGpuInstanceProfileInfo(device, 2)
-    first = nvml.nvmlDeviceGetGpuInstanceProfileInfo(device, 2, version=1)
-    assert first == {key: second[key] for key in first}
-    third = bytes.fromhex(nvml.raw("nvmlDeviceGetGpuInstanceProfileInfoV", device, 2, version=0x03000098))
-    assert int.from_bytes(third[4:8], "little") == second["id"] == 9
-    assert int.from_bytes(third[40:48], "little") == second["memorySizeMB"]
-    assert third[48:144].rstrip(b"\0") == b"MIG 3g.40gb"
-    assert nvml.fails(25, "raw", "nvmlDeviceGetGpuInstanceProfileInfoV", device, 2, version=0x04000098)
+    found = {info["name"]: info for info in discovered(nvml, device).values()}
+    expected = {f"MIG {p['name']}": (p["slice_count"], p["max_instances"]) for p in recorded["profiles"]}
+    assert {name: (info["sliceCount"], info["instanceCount"]) for name, info in found.items()} == expected
+    for info in found.values():
+        for start, size in nvml.placements(device, info["id"]):
+            nvml.nvmlGpuInstanceDestroy(nvml.create_at(device, info["id"], start, size))
+            assert size == 3 * info["sliceCount"]
+            assert start % size == 0
 
 
-def test_a_model_whose_placements_nobody_published_is_refused(tmp_path: Path) -> None:
-    """A guess would look like a fact; the message says what to do instead."""
-    with pytest.raises(UnknownGpuError, match="choose another model"):
-        SimNode.create(tmp_path, gpus=["NVIDIA RTX PRO 5000 Blackwell 48GB"])
+def test_gpus_with_grids_of_every_width_share_a_node(tmp_path: Path, connect: Connect) -> None:
+    """4, 8 and 12 memory slices: each GPU takes its whole-GPU instance where the others have theirs."""
+    node = SimNode.create(tmp_path, gpus=["a30-24gb", "h200-141gb", "rtx-pro-6000-96gb", "rtx-pro-5000-48gb"])
+    nvml = connect(node)
+    for index in range(4):
+        nvml.nvmlDeviceCreateGpuInstance(nvml.nvmlDeviceGetHandleByIndex(index), 0)
+    widths = [(gpu.grid_width, gpu.instances[0].size, gpu.instances[0].profile) for gpu in node.gpus]
+    assert widths == [(4, 4, "4g.24gb"), (8, 8, "7g.141gb"), (12, 12, "4g.96gb"), (12, 12, "4g.48gb")]
 
 
 @pytest.mark.parametrize(

@@ -8,9 +8,8 @@ import pytest
 
 from simgpu import SimGpuError, SimNode, layout
 from tests.simgpu.conftest import Connect
-from tests.simgpu.nvml import ID_1G, INSUFFICIENT_RESOURCES, Nvml
+from tests.simgpu.nvml import GPU_IS_LOST, ID_1G, INSUFFICIENT_RESOURCES, Nvml
 
-GPU_IS_LOST = 15
 NO_PERMISSION = 4
 
 
@@ -87,3 +86,28 @@ def test_the_table_of_faults_says_when_it_is_full(a100: SimNode) -> None:
         a100.inject(function="nvmlShutdown", code=1)
     with pytest.raises(SimGpuError, match="slots are taken"):
         a100.inject(function="nvmlShutdown", code=1)
+
+
+def test_a_star_means_all_functions_that_match(a100: SimNode, connect: Connect) -> None:
+    """The times are those of the fault, not of each function."""
+    nvml = connect(a100)
+    device = nvml.nvmlDeviceGetHandleByIndex(0)
+    a100.inject(function="nvmlDeviceCreateGpuInstance*", code=INSUFFICIENT_RESOURCES, times=2)
+    assert nvml.fails(INSUFFICIENT_RESOURCES, "create_at", device, ID_1G, 0, 1)
+    assert nvml.fails(INSUFFICIENT_RESOURCES, "nvmlDeviceCreateGpuInstance", device, ID_1G)
+    nvml.create_at(device, ID_1G, 0, 1)
+    assert [gi.start for gi in a100.gpus[0].instances] == [0]
+
+
+def test_the_faults_that_still_strike_are_listed_in_their_order(a100: SimNode, connect: Connect) -> None:
+    """A fault that has struck as often as it should is gone from the list."""
+    nvml = connect(a100)
+    a100.inject(function="nvmlDeviceGetCount_v2", code=GPU_IS_LOST, times=1)
+    a100.inject(gpu=0, block_ms=5)
+    a100.inject(function="nvmlGpuInstanceDestroy", code=GPU_IS_LOST, times=3, after=True)
+    texts = ["nvmlDeviceGetCount_v2:code=15:times=1", "*:gpu=0:block=5", "nvmlGpuInstanceDestroy:code=15:times=3:after"]
+    assert [str(fault) for fault in a100.faults] == texts
+    assert nvml.fails(GPU_IS_LOST, "nvmlDeviceGetCount")
+    assert [str(fault) for fault in a100.faults] == texts[1:]
+    a100.clear_faults()
+    assert a100.faults == ()

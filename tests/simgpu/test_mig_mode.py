@@ -9,9 +9,7 @@ import pytest
 
 from simgpu import RefusedError, SimNode
 from tests.simgpu.conftest import Connect
-from tests.simgpu.nvml import ID_1G, IN_USE, INVALID_ARGUMENT, NOT_FOUND, NOT_SUPPORTED
-
-RESET_REQUIRED = 16
+from tests.simgpu.nvml import ID_1G, IN_USE, INVALID_ARGUMENT, NOT_FOUND, NOT_SUPPORTED, RESET_REQUIRED
 
 
 def test_on_ampere_a_new_mode_waits_for_a_reset(tmp_path: Path, connect: Connect) -> None:
@@ -80,6 +78,29 @@ def test_a_gpu_without_mig_says_so(tmp_path: Path, connect: Connect) -> None:
     assert nvml.nvmlDeviceGetMaxMigDeviceCount(device) == 0
     assert nvml.nvmlDeviceGetName(device) == "NVIDIA L40S"
     assert nvml.nvmlDeviceGetMemoryInfo(device)["total"] == 46068 << 20
+
+
+def test_while_a_mode_is_pending_nothing_new_is_made(tmp_path: Path, connect: Connect) -> None:
+    """N5: neither on the way in, where MIG is still off, nor on the way out, where it is still on; nor by an administrator.
+
+    What exists stays, can be listed and taken away. Asked back to the mode in force, the GPU goes on as before.
+    """
+    node = SimNode.create(tmp_path, gpus=["a100-80gb", "a100-80gb"], mig_enabled=[False, True])
+    nvml = connect(node)
+    arriving, leaving = (nvml.nvmlDeviceGetHandleByIndex(index) for index in (0, 1))
+    node.create_foreign(1, "1g.10gb", 0)
+    assert nvml.nvmlDeviceSetMigMode(arriving, 1) == RESET_REQUIRED
+    assert nvml.nvmlDeviceSetMigMode(leaving, 0) == IN_USE
+    assert nvml.fails(NOT_SUPPORTED, "create_at", arriving, ID_1G, 1, 1)
+    assert nvml.fails(RESET_REQUIRED, "create_at", leaving, ID_1G, 1, 1)
+    assert nvml.fails(RESET_REQUIRED, "nvmlDeviceCreateGpuInstance", leaving, ID_1G)
+    for index in (0, 1):
+        with pytest.raises(RefusedError):
+            node.create_foreign(index, "1g.10gb", 1)
+    (instance,) = nvml.gpu_instances(leaving, ID_1G)
+    assert nvml.nvmlDeviceSetMigMode(leaving, 1) == 0
+    nvml.create_at(leaving, ID_1G, 1, 1)
+    assert nvml.nvmlGpuInstanceGetInfo(instance)["placement"]["start"] == 0
 
 
 def test_python_changes_the_mode_by_the_same_rules(h100: SimNode, a100: SimNode) -> None:

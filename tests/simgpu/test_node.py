@@ -36,6 +36,26 @@ def test_a_reboot_ends_all_instances_and_keeps_the_mode(
     assert [gi.compute_instances[0].pids for gi in a100.gpus[0].instances] == [()]
 
 
+def test_a_reboot_ends_what_waited_for_one(tmp_path: Path, connect: Connect, workload: subprocess.Popen[bytes]) -> None:
+    """N8: pending modes are in force, lost GPUs are back, holds are over, on every GPU; what a test injected stays."""
+    node = SimNode.create(tmp_path, gpus=["a100-80gb"] * 3, mig_enabled=[False, True, True])
+    node.set_mig_mode(0, True)
+    node.set_mig_mode(1, False)
+    node.hold(node.gpus[2].uuid, workload.pid)
+    node.linger(600_000)
+    node.lose(2)
+    node.inject(function="nvmlDeviceGetCount_v2", code=3, times=1)
+    node.reboot()
+    assert [(gpu.mig_mode, gpu.mig_pending, gpu.pids) for gpu in node.gpus] == [
+        (True, True, ()),
+        (False, False, ()),
+        (True, True, ()),
+    ]
+    nvml = connect(node)
+    assert nvml.fails(3, "nvmlDeviceGetCount")
+    assert nvml.nvmlDeviceSetMigMode(nvml.nvmlDeviceGetHandleByIndex(2), 0) == 16
+
+
 def test_a_foreign_instance_obeys_the_same_rules(a100: SimNode, connect: Connect) -> None:
     """N6: an administrator's instance takes its room from everybody, and cannot be made where there is none."""
     gi = a100.create_foreign(0, "1g.10gb+me", 3)

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import subprocess
+import time
+from pathlib import Path
 
 import pytest
 
-from simgpu import RefusedError, SimNode, UnknownGpuError
+from simgpu import RefusedError, SimNode, UnknownGpuError, layout
 from tests.simgpu.conftest import Connect
 from tests.simgpu.nvml import CI_1, ID_1G, IN_USE
 
@@ -102,3 +104,75 @@ def test_only_a_living_process_can_hold_an_existing_device(a100: SimNode, worklo
     workload.wait()
     with pytest.raises(ProcessLookupError):
         a100.hold(a100.gpus[0].uuid, workload.pid)
+
+
+def test_a_device_lingers_in_use_after_its_process_ended(
+    a100: SimNode, connect: Connect, workload: subprocess.Popen[bytes]
+) -> None:
+    """N2: the process list is empty, and the driver still says IN_USE, for a while from the first look at it."""
+    nvml = connect(a100)
+    device = nvml.nvmlDeviceGetHandleByIndex(0)
+    instance = nvml.create_at(device, ID_1G, 0, 1)
+    compute = nvml.nvmlGpuInstanceCreateComputeInstance(instance, CI_1)
+    a100.linger(600_000)
+    a100.hold(a100.gpus[0].instances[0].compute_instances[0].uuid, workload.pid)
+    workload.kill()
+    workload.wait()
+    assert nvml.nvmlDeviceGetComputeRunningProcesses_v3(device) == []
+    assert a100.gpus[0].instances[0].compute_instances[0].pids == ()
+    assert nvml.fails(IN_USE, "nvmlComputeInstanceDestroy", compute)
+    with pytest.raises(RefusedError):
+        a100.destroy(0, 11)
+    assert nvml.nvmlDeviceSetMigMode(device, 1) == 0
+    a100.linger(0)
+    nvml.nvmlComputeInstanceDestroy(compute)
+    nvml.nvmlGpuInstanceDestroy(instance)
+
+
+@pytest.mark.parametrize("how", ["released", "killed"])
+def test_lingering_ends_by_itself(how: str, a100: SimNode, connect: Connect, workload: subprocess.Popen[bytes]) -> None:
+    """N2: who tries again is let through once the time is over, and not before."""
+    a100.create_foreign(0, "1g.10gb", 0)
+    nvml = connect(a100)
+    (instance,) = nvml.gpu_instances(nvml.nvmlDeviceGetHandleByIndex(0), ID_1G)
+    (compute,) = nvml.compute_instances(instance, CI_1)
+    a100.linger(300, gpu=0)
+    a100.hold(a100.gpus[0].instances[0].compute_instances[0].uuid, workload.pid)
+    before = time.monotonic()
+    if how == "released":
+        a100.release(workload.pid)
+    else:
+        workload.kill()
+        workload.wait()
+    refusals = 0
+    while nvml.fails(IN_USE, "nvmlComputeInstanceDestroy", compute):
+        refusals += 1
+        time.sleep(0.01)
+    assert time.monotonic() - before >= 0.3
+    assert refusals >= 1
+    assert a100.gpus[0].instances[0].compute_instances == ()
+
+
+def test_lingering_is_of_one_gpu_and_of_one_device(tmp_path: Path, workload: subprocess.Popen[bytes]) -> None:
+    """The neighbour on the same GPU and the other GPU can be taken away at once."""
+    node = SimNode.create(tmp_path / "node", gpus=["a100-80gb", "a100-80gb"])
+    node.linger(600_000, gpu=0)
+    ids = [node.create_foreign(gpu, "1g.10gb", start) for gpu, start in ((0, 0), (0, 1), (1, 0))]
+    devices = [gi.compute_instances[0].uuid for gpu in node.gpus for gi in gpu.instances]
+    node.hold(devices[0], workload.pid)
+    node.hold(devices[2], workload.pid)
+    node.release(workload.pid)
+    node.destroy(0, ids[1])
+    node.destroy(1, ids[2])
+    with pytest.raises(RefusedError):
+        node.destroy(0, ids[0])
+
+
+def test_processes_that_are_over_take_no_room_in_the_table(a100: SimNode, workload: subprocess.Popen[bytes]) -> None:
+    """Any number of processes may come and go."""
+    a100.create_foreign(0, "1g.10gb", 0)
+    device = a100.gpus[0].instances[0].compute_instances[0].uuid
+    for _ in range(2 * layout.HOLDS):
+        a100.hold(device, workload.pid)
+        a100.release(workload.pid)
+    a100.destroy(0, a100.gpus[0].instances[0].id)
