@@ -12,6 +12,7 @@ from allocator.decisions import Decisions, Memory, Write
 from allocator.desk import Desk
 from allocator.failures import clear_failures
 from allocator.fleetview import Fleet
+from allocator.found import take_in
 from allocator.moving import move
 from allocator.nodelife import live
 from allocator.policy import Policy
@@ -33,6 +34,7 @@ def decide(view: View, *, now: float, memory: Memory, policy: Policy) -> Decisio
     life = live(desk)
     release(desk)
     rematch(desk)
+    take_in(desk)
     settle(desk)
     clear_failures(desk)
     fleet = Fleet(desk)

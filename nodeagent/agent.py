@@ -21,10 +21,13 @@ from nodeagent.kubeletside import KubeletSide
 from nodeagent.ledger import Ledger
 from nodeagent.looker import Looker
 from nodeagent.metrics import Metrics
+from nodeagent.migmode import MigSwitch
+from nodeagent.options import Options
 from nodeagent.publisher import Publisher, Report
 from nodeagent.reporting import report_of
 from nodeagent.session import Session
 from nodeagent.state import GpuRecord, NodeState
+from nodeagent.takeover import Takeover
 from nodeagent.watches import Watches
 from nodeagent.workers import Worker
 
@@ -49,9 +52,10 @@ class Agent:
     """One node's agent. `run` is eternal unless it is told to leave; the caller holds the node's lock and has opened the ledger."""
 
     def __init__(
-        self, outside: Outside, *, state: NodeState, make_kubelet: Callable[["Agent"], KubeletSide], drain_s: float
+        self, outside: Outside, *, state: NodeState, make_kubelet: Callable[["Agent"], KubeletSide], options: Options
     ) -> None:
         self._outside = outside
+        self._options = options
         self._state = state
         self._kubelet = make_kubelet(self)
         self._held_back = HeldBack(self._kubelet)
@@ -74,7 +78,7 @@ class Agent:
             ownership_known=ownership_known,
         )
         self._publisher = Publisher(outside.api, make=self._report, changed=state.changed, jitter=outside.jitter)
-        self._leaving = self._make_leaving(drain_s=drain_s)
+        self._leaving = self._make_leaving(drain_s=options.drain_s)
         outside.metrics.show_running(lambda: self._session.workers)
 
     async def run(self) -> None:
@@ -135,12 +139,21 @@ class Agent:
         return Keeper(
             hardware=hardware,
             departures=departures,
+            takeover=Takeover(hardware=hardware, state=self._state, look=look),
+            switch=MigSwitch(
+                hardware=hardware,
+                state=self._state,
+                allowed=self._options.enable_mig_mode,
+                retry_s=self._options.resync_s,
+                clock=self._outside.clock,
+            ),
             state=self._state,
             kubelet=self._kubelet,
             announced=self._announced,
             on_read=self._looker.wake,
             clock=self._outside.clock,
             observe=self._outside.metrics.step,
+            resync_s=self._options.resync_s,
         )
 
     def _make_leaving(self, *, drain_s: float) -> Leaving:

@@ -1,4 +1,4 @@
-"""The hardware's interface: six calls and the errors that they may raise.
+"""The hardware's interface: seven calls and the errors that they may raise.
 
 All calls block and are made on the GPU's own worker thread (`workers`), never on the event loop. The errors are named by
 what the caller can do. Nothing here knows NVML; `nvml.NvmlDriver` is the one implementation.
@@ -70,6 +70,12 @@ class Driver(Protocol):
 
     def destroy(self, gpu: Gpu, instance: Instance) -> None:
         """Take the CI away, then the GI. What is gone already is success. Raises `InUse`."""
+
+    def enable_mig(self, gpu: Gpu) -> str:
+        """Turn MIG mode on; what it still waits for, empty where it is in force now.
+
+        Raises `InUse` where a process computes there, and `Refused` where it would take a reset, or is not allowed.
+        """
 
     def processes(self, gpu: Gpu) -> Processes:
         """Who computes or draws on which instance now."""

@@ -13,7 +13,7 @@ from typing import Final
 from mig.occupancy import Placed
 from nodeagent.driver import Driver, DriverError, DriverSilent, GpuUnavailable, LeftBehind
 from nodeagent.ledger import Ledger
-from nodeagent.ownership import owned_among, settled
+from nodeagent.ownership import Entry, owned_among, settled
 from nodeagent.state import GpuRecord
 from nodeagent.values import Gpu, Instance, Processes
 from nodeagent.workers import Worker
@@ -25,6 +25,9 @@ READ_S: Final = 20.0
 
 CHANGE_S: Final = 30.0
 """Making or destroying takes 0.2 to 0.6 s. A driver that needs 50 times that hangs."""
+
+MIG_MODE_S: Final = 60.0
+"""The driver may unbind the device and initialise it anew, which takes as long as its first initialisation."""
 
 PROCESSES_S: Final = 5.0
 TURN_S: Final = 0.2
@@ -75,6 +78,12 @@ class Hardware:
         """Write down what is going to be made."""
         await self._ledger.intend(gpu.uuid, places)
 
+    async def adopt(self, instances: Iterable[Instance]) -> None:
+        """Make instances ours that others made: written down first, ours then."""
+        found = tuple(instances)
+        await self._ledger.adopt(Entry(item.gpu, item.placed, item.uuid) for item in found)
+        self.record.owned |= {item.gi for item in found}
+
     async def create(self, gpu: Gpu, placed: Placed) -> Instance:
         """Make one instance whose intent is written down. On failure the record is as fresh as can be."""
         try:
@@ -100,6 +109,10 @@ class Hardware:
         record.instances = tuple(item for item in record.instances if item.gi != instance.gi)
         record.owned -= {instance.gi}
         record.blocked.pop(instance.gi, None)
+
+    async def enable_mig(self, gpu: Gpu) -> str:
+        """Turn MIG mode on; what it still waits for, empty where it is in force."""
+        return await self._worker.call(lambda: self._driver.enable_mig(gpu), deadline_s=MIG_MODE_S)
 
     async def processes(self) -> Processes:
         """Who computes on it now. Raises `DriverBusy` rather than wait for other calls."""

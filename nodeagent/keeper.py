@@ -15,16 +15,15 @@ from nodeagent.departures import Departures, Observe, device_of
 from nodeagent.driver import DriverError, DriverSilent, DriverUnavailable, GpuUnavailable, LeftBehind
 from nodeagent.hardware import Hardware
 from nodeagent.kubeletside import KubeletSide
+from nodeagent.migmode import MigSwitch
 from nodeagent.plan import Plan, View, plan
 from nodeagent.pulse import Pulse
 from nodeagent.report import SILENT, Trouble
 from nodeagent.state import Failure, Farewell, NodeState
+from nodeagent.takeover import Takeover
 from nodeagent.values import Gpu, Instance
 
 log = logging.getLogger(__name__)
-
-RESYNC_S: Final = 30.0
-"""How late a change behind our back is noticed at most."""
 
 FIRST_RETRY_S: Final = 1.0
 LAST_RETRY_S: Final = 60.0
@@ -38,26 +37,32 @@ class Keeper:
         *,
         hardware: Hardware,
         departures: Departures,
+        takeover: Takeover,
+        switch: MigSwitch,
         state: NodeState,
         kubelet: KubeletSide,
         announced: Callable[[], Awaitable[bool]],
         on_read: Callable[[], None],
         clock: Callable[[], float],
         observe: Observe,
+        resync_s: float,
     ) -> None:
         """`announced` waits until our report says what we are about to make, where the ledger cannot, and whether it does.
 
-        `on_read` is called after each reading of the whole GPU.
+        `on_read` is called after each reading of the whole GPU; `resync_s` is how late a change behind our back is noticed at most.
         """
         self._hardware = hardware
         self._record = hardware.record
         self._departures = departures
+        self._takeover = takeover
+        self._switch = switch
         self._state = state
         self._kubelet = kubelet
         self._announced = announced
         self._on_read = on_read
         self._clock = clock
         self._observe = observe
+        self._resync_s = resync_s
         self._pulse = Pulse()
         self._read_at = float("-inf")
         self._offered: frozenset[str] = frozenset()
@@ -90,8 +95,14 @@ class Keeper:
             return  # it tells by `read_again` when it returns
         if self._clock() >= self._read_at:
             await self._read()
+        if self._record.trouble is not None:
+            return
+        if await self._switch.advance():
+            await self._read()
+        if await self._takeover.advance():
+            self._sync_offers()
         changed = False
-        while self._record.trouble is None and (gpu := self._record.gpu) is not None:
+        while (gpu := self._record.gpu) is not None:
             todo = self._plan(gpu)
             if self._state.farewell is not None:
                 await self._departures.advance(gpu, self._ending(todo))
@@ -106,7 +117,7 @@ class Keeper:
 
     async def _read(self) -> None:
         await self._hardware.read()
-        self._read_at = self._clock() + RESYNC_S
+        self._read_at = self._clock() + self._resync_s
         self._failures = 0
         self._record.trouble = None
         self._sync_offers()
@@ -121,11 +132,12 @@ class Keeper:
             todo = Plan(waiting=dict.fromkeys(wanted or (), f"MIG mode is {gpu.mig_mode.value}"))
         else:
             used = frozenset(item.gi for item in record.ours() if self._state.use(item.uuid))
-            todo = plan(View(gpu.shape, wanted, record.instances, record.owned, used))
+            spared = frozenset(item.gi for item in record.ours() if item.placed in record.adopted)
+            todo = plan(View(gpu.shape, wanted, record.instances, record.owned, used, spared))
         for placed in [each for each in record.failed if each not in (wanted or ()) or each in todo.waiting]:
             del record.failed[placed]  # not wanted any more, or a reading has shown what is in its way
-        if (todo.waiting, todo.fault) != (record.waiting, record.fault):
-            record.waiting, record.fault = todo.waiting, todo.fault
+        if (todo.waiting, todo.fault, todo.kept) != (record.waiting, record.fault, record.kept):
+            record.waiting, record.fault, record.kept = todo.waiting, todo.fault, todo.kept
             self._state.changed.fire()
         return todo
 
@@ -212,7 +224,7 @@ class Keeper:
         """Offer the kubelet exactly our slices that exist; what is on its way out is left to `departures`."""
         devices = {item.uuid: device_of(self._record.gpu, item) for item in self._record.ours() if item.uuid}
         for device_id, device in devices.items():
-            if device_id not in self._record.leaving:
+            if device_id not in self._record.leaving and device_id not in self._record.unjudged:
                 self._kubelet.offer(device)
         for device_id in self._offered - devices.keys():
             self._departures.forget(device_id)
@@ -225,4 +237,5 @@ class Keeper:
         if self._record.trouble:
             return self._read_at
         retries = (failure.retry_at for failure in self._record.failed.values())
-        return min((self._read_at, self._departures.next_due(after=after), *(due for due in retries if due > after)))
+        dues = (self._departures.next_due(after=after), self._switch.next_due(), *retries)
+        return min((self._read_at, *(due for due in dues if due > after)))

@@ -146,6 +146,12 @@ class Ledger:
         kept = {entry for entry in self._entries if (entry.gpu, entry.placed) not in fresh}
         await self._become(frozenset(kept | {Entry(*place) for place in fresh}))
 
+    async def adopt(self, entries: Iterable[Entry]) -> None:
+        """Write down that these, which others made, are ours from now on."""
+        fresh = {(entry.gpu, entry.placed): entry for entry in entries}
+        kept = {entry for entry in self._entries if (entry.gpu, entry.placed) not in fresh}
+        await self._become(frozenset(kept | set(fresh.values())))
+
     async def settle(self, entries: frozenset[Entry]) -> None:
         """Take over the entries as `ownership.settled` found them."""
         await self._become(entries)

@@ -113,7 +113,7 @@ async def _agent(chosen: Options, api: Api, metrics: Metrics, edges: Edges) -> A
             handing=handing_of(chosen),
         )
 
-    return Agent(outside, state=NodeState(chosen.node_name, boot_id), make_kubelet=make_kubelet, drain_s=chosen.drain_s)
+    return Agent(outside, state=NodeState(chosen.node_name, boot_id), make_kubelet=make_kubelet, options=chosen)
 
 
 def handing_of(chosen: Options) -> Handing:

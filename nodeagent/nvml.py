@@ -15,8 +15,8 @@ from mig.migspec import MigMode
 from mig.occupancy import Placed
 from mig.placements import GpuShape, ProfileOffer, Window, grid_width
 from mig.profiles import ProfileNameError, parse_profile
-from nodeagent.driver import DriverError, DriverUnavailable, GpuUnavailable, LeftBehind, NoSuchInstance, Refused
-from nodeagent.nvml_calls import Nvml, code_of, pynvml
+from nodeagent.driver import DriverError, DriverUnavailable, GpuUnavailable, InUse, LeftBehind, NoSuchInstance, Refused
+from nodeagent.nvml_calls import Nvml, code_of, error_text, pynvml
 from nodeagent.values import NO_SHAPE, DriverFacts, Gpu, Instance, Processes
 
 _FULL_CI: Final = {1: 0, 2: 1, 3: 2, 4: 3, 6: 6, 7: 4, 8: 5}
@@ -27,6 +27,8 @@ _PROCESS_LISTS: Final = (
     "nvmlDeviceGetGraphicsRunningProcesses",
     "nvmlDeviceGetMPSComputeRunningProcesses",
 )
+
+_NO_SUCH_LIST: Final = (pynvml.NVML_ERROR_NOT_SUPPORTED, pynvml.NVML_ERROR_FUNCTION_NOT_FOUND)
 
 
 class NvmlDriver:
@@ -112,6 +114,24 @@ class NvmlDriver:
         except NoSuchInstance:
             return
 
+    def enable_mig(self, gpu: Gpu) -> str:
+        """Ask the architecture and the process lists first: the driver itself would leave a wish behind that waits for a reset."""
+        handle = self._handle(gpu.index)
+        architecture = self._nvml.supported("nvmlDeviceGetArchitecture", handle)
+        if architecture is None or architecture < pynvml.NVML_DEVICE_ARCH_HOPPER:
+            raise Refused(
+                "on this architecture a change of MIG mode takes a GPU reset: "
+                f"nvidia-smi -i {gpu.index} -mig 1, then nvidia-smi --gpu-reset -i {gpu.index}, or reboot the node"
+            )
+        pids = sorted({process.pid for function in _PROCESS_LISTS for process in self._whole_list(function, handle)})
+        if pids:
+            raise InUse(
+                f"processes {', '.join(map(str, pids[:8]))} use this GPU; it is tried again once they have ended"
+            )
+        activation = self._nvml.call("nvmlDeviceSetMigMode", handle, pynvml.NVML_DEVICE_MIG_ENABLE)
+        self._handles.pop(gpu.index, None)  # the driver may have unbound the device meanwhile
+        return "" if activation == pynvml.NVML_SUCCESS else error_text(activation)
+
     def processes(self, gpu: Gpu) -> Processes:
         """One call a kind for the whole GPU; each entry names its GI."""
         found: dict[int, set[int]] = {}
@@ -132,9 +152,18 @@ class NvmlDriver:
         try:
             return list(self._nvml.call(function, handle))
         except DriverError as error:
-            if code_of(error) in (pynvml.NVML_ERROR_NOT_SUPPORTED, pynvml.NVML_ERROR_FUNCTION_NOT_FOUND):
+            if code_of(error) in _NO_SUCH_LIST:
                 return []  # the driver keeps no such list; destroying still says IN_USE
             raise
+
+    def _whole_list(self, function: str, handle: Any) -> list[Any]:
+        """As `_process_list`, where silence must mean that nobody is there: only the list for MPS may be missing."""
+        try:
+            return list(self._nvml.call(function, handle))
+        except Refused as error:
+            if "MPS" in function and code_of(error) in _NO_SUCH_LIST:
+                return []
+            raise Refused(f"who uses this GPU is not known: {error}") from error
 
     def _handle(self, index: int) -> Any:
         if index not in self._handles:

@@ -92,6 +92,11 @@ def code_of(error: DriverError) -> int | None:
     return cause.value if isinstance(cause, pynvml.NVMLError) else None
 
 
+def error_text(code: int) -> str:
+    """NVML's words for a code that a call returned in an argument instead of raising it."""
+    return f"{pynvml.NVMLError(code)}"
+
+
 def translated(function: str, error: Any) -> DriverError:
     """Our error for one of NVML's, with what to do where somebody can do something."""
     meaning = _MEANING.get(error.value, Refused)

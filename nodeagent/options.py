@@ -13,6 +13,9 @@ from typing import Self
 DRAIN_S = 30.0
 """How long a stopping agent waits at most for Pods that were let go to have their slices."""
 
+RESYNC_S = 30.0
+"""How late a change of a GPU behind our back is noticed at most: each reading makes some hundred quick calls to the driver."""
+
 
 class DevicePlugin(StrEnum):
     """Whose device plugin offers the slices to the kubelet."""
@@ -52,6 +55,7 @@ class Options:
     cdi_dir: Path = Path("/var/run/cdi")
     enable_mig_mode: bool = False
     drain_s: float = DRAIN_S
+    resync_s: float = RESYNC_S
 
     @classmethod
     def of(cls, args: argparse.Namespace) -> Self:
@@ -100,3 +104,4 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     add("--cdi-dir", type=Path, default=Path("/var/run/cdi"), metavar="DIR", help="where CDI descriptions are written")
     add("--enable-mig-mode", action="store_true", help="turn MIG mode on where that disturbs nobody")
     add("--drain-s", type=float, default=DRAIN_S, metavar="SECONDS", help="how long to wait, at SIGTERM, for Pods")
+    add("--resync-s", type=float, default=RESYNC_S, metavar="SECONDS", help="how often each GPU is read again")

@@ -16,26 +16,32 @@ from nodeagent.values import Instance
 
 @dataclass(frozen=True, slots=True)
 class View:
-    """All that a plan depends on. `owned` and `used` are GI ids of `instances`."""
+    """All that a plan depends on. `owned`, `used` and `spared` are GI ids of `instances`.
+
+    `spared` stay though they are not wanted, as long as nothing that is wanted needs their room.
+    """
 
     shape: GpuShape
     wanted: tuple[Placed, ...]
     instances: tuple[Instance, ...]
     owned: frozenset[int] = frozenset()
     used: frozenset[int] = frozenset()
+    spared: frozenset[int] = frozenset()
 
 
 @dataclass(frozen=True, slots=True)
 class Plan:
     """Steps by kind. `waiting` says for each wanted slice that cannot be made yet what is in its way.
 
-    With a `fault` the spec cannot exist on such a GPU; then there is no step, and the hardware stays as it is.
+    `kept` are the GI ids of the spared ones that stay. With a `fault` the spec cannot exist on such a GPU; then there is no
+    step, and the hardware stays as it is.
     """
 
     create: tuple[Placed, ...] = ()
     complete: tuple[Instance, ...] = ()
     remove: tuple[Instance, ...] = ()
     waiting: Mapping[Placed, str] = field(default_factory=dict)
+    kept: frozenset[int] = frozenset()
     fault: str = ""
 
     @property
@@ -51,6 +57,7 @@ def plan(view: View) -> Plan:
         return Plan(fault=fault)
     wanted = frozenset(view.wanted)
     ours = [item for item in view.instances if item.gi in view.owned]
+    kept = frozenset(item.gi for item in ours if item.gi in view.spared and _may_stay(item, view))
     existing = frozenset(item.placed for item in ours)
     standing = [item.placed for item in view.instances]
     create: list[Placed] = []
@@ -64,9 +71,17 @@ def plan(view: View) -> Plan:
     return Plan(
         create=tuple(create),
         complete=tuple(item for item in ours if item.half_made and item.placed in wanted),
-        remove=tuple(item for item in ours if item.placed not in wanted and item.gi not in view.used),
+        remove=tuple(item for item in ours if item.placed not in wanted and item.gi not in view.used | kept),
         waiting=waiting,
+        kept=kept,
     )
+
+
+def _may_stay(item: Instance, view: View) -> bool:
+    """Whether a slice that the spec does not list is worth keeping, and in nobody's way."""
+    if item.half_made or item.placed in view.wanted:
+        return False
+    return fits_beside(view.shape.by_profile[item.placed.profile], item.placed.window.start, view.wanted)
 
 
 def _in_the_way(item: Placed, view: View) -> str:

@@ -56,7 +56,8 @@ class GpuFacts:
     """All that is known of one GPU. `owned`, `blocked` and the keys of `uses` name instances by GI id.
 
     `ready` are those that a Pod can be bound to now; `blocked` those that the driver does not let go of, and why;
-    `failed` are wanted slices that could not be made, `waiting` those that cannot yet.
+    `failed` are wanted slices that could not be made, `waiting` those that cannot yet; `kept` stay though no spec lists them,
+    and `remarks` say what there is to say of foreign ones, `remark` of a GPU that cannot be used though nothing is broken.
     """
 
     gpu: Gpu
@@ -67,6 +68,9 @@ class GpuFacts:
     blocked: Mapping[int, str] = field(default_factory=dict)
     failed: Mapping[Placed, str] = field(default_factory=dict)
     waiting: Mapping[Placed, str] = field(default_factory=dict)
+    kept: frozenset[int] = frozenset()
+    remarks: Mapping[int, str] = field(default_factory=dict)
+    remark: str = ""
     trouble: Trouble | None = None
 
 
@@ -110,7 +114,10 @@ def _gpu(facts: GpuFacts, wanted: SpecGpu | None) -> StatusGpu:
     gpu = facts.gpu
     places = frozenset(item.placed for item in wanted.slices) if wanted else frozenset[Placed]()
     existing = frozenset(item.placed for item in facts.instances if item.gi in facts.owned)
-    slices = [_existing(item, facts, wanted=wanted is None or item.placed in places) for item in facts.instances]
+    slices = [
+        _existing(item, facts, wanted=wanted is None or item.placed in places or item.gi in facts.kept)
+        for item in facts.instances
+    ]
     slices += [_missing(item, facts) for item in sorted(places - existing)]
     return StatusGpu(
         uuid=gpu.uuid,
@@ -120,8 +127,13 @@ def _gpu(facts: GpuFacts, wanted: SpecGpu | None) -> StatusGpu:
         grid_width=gpu.shape.width,
         profiles=gpu.shape.offers,
         slices=tuple(slices),
-        trouble=facts.trouble.message[:_MESSAGE_LIMIT] if facts.trouble and facts.trouble.reason in UNPLACEABLE else "",
+        trouble=_unplaceable(facts)[:_MESSAGE_LIMIT],
     )
+
+
+def _unplaceable(facts: GpuFacts) -> str:
+    placeable = facts.trouble is None or facts.trouble.reason not in UNPLACEABLE
+    return facts.remark if placeable or facts.trouble is None else facts.trouble.message
 
 
 def _existing(item: Instance, facts: GpuFacts, *, wanted: bool) -> StatusSlice:
@@ -140,7 +152,7 @@ def _existing(item: Instance, facts: GpuFacts, *, wanted: bool) -> StatusSlice:
 
 def _state(item: Instance, facts: GpuFacts, *, wanted: bool) -> tuple[SliceState, str]:
     if item.gi not in facts.owned:
-        return SliceState.FOREIGN, "not made by this agent; it is left alone"
+        return SliceState.FOREIGN, facts.remarks.get(item.gi) or "not made by this agent; it is left alone"
     use = facts.uses.get(item.gi)
     if use is not None:
         return SliceState.USED, _why_used(use, wanted=wanted)
@@ -179,9 +191,11 @@ def _holder(use: Use | None) -> Holder | None:
 
 def _converged(gpus: Iterable[StatusGpu], facts: Facts) -> Condition:
     shown: dict[SliceState, list[str]] = {}
+    kept = {each.gpu.uuid: {item.placed for item in each.instances if item.gi in each.kept} for each in facts.gpus}
     for gpu in gpus:
         named = facts.spec.gpu(gpu.uuid)
         wanted = {item.placed for item in named.slices} if named else set()
+        wanted |= kept.get(gpu.uuid, frozenset())
         for item in gpu.slices:
             stuck = item.state is SliceState.USED and named is not None and item.placed not in wanted
             state = SliceState.RELEASE_BLOCKED if stuck else item.state

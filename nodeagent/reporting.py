@@ -11,6 +11,7 @@ from typing import Final
 from mig.migspec import MigMode, MigSpec, Status
 from mig.names import AGENT_LEAVING
 from mig.occupancy import Placed
+from nodeagent.adoption import misunderstandings, unadoptable
 from nodeagent.departures import BLOCKED_AFTER_TRIES
 from nodeagent.kubeletside import KubeletSide
 from nodeagent.plan import View, blocked_for_good
@@ -67,8 +68,18 @@ def _facts(state: NodeState, migspec: MigSpec, *, kubelet: KubeletSide, ledger_t
         driver_version=state.driver.version if state.driver else "",
         gpus=tuple(_gpu(state, record, record.gpu, ready) for record in state.gpus.values() if record.gpu is not None),
         troubles=tuple(_troubles(state, migspec, kubelet)),
-        warning=f"the state folder cannot be used: {ledger_trouble}" if ledger_trouble else "",
+        warning="; ".join(_warnings(state, ledger_trouble=ledger_trouble)),
     )
+
+
+def _warnings(state: NodeState, *, ledger_trouble: str) -> Iterator[str]:
+    """What an admin should know although everything works."""
+    if ledger_trouble:
+        yield f"the state folder cannot be used: {ledger_trouble}"
+    if state.handed_over:
+        gpus = [(record.gpu, record.instances) for record in state.gpus.values() if record.gpu is not None]
+        yield from misunderstandings(state.adoption, gpus)
+    yield from (record.switch.message for record in state.gpus.values() if record.switch is not None)
 
 
 def _gpu(state: NodeState, record: GpuRecord, gpu: Gpu, ready: frozenset[str]) -> GpuFacts:
@@ -85,6 +96,9 @@ def _gpu(state: NodeState, record: GpuRecord, gpu: Gpu, ready: frozenset[str]) -
         blocked={gi: failure.message for gi, failure in record.blocked.items() if failure.tries >= BLOCKED_AFTER_TRIES},
         failed={**_hopeless(state, record, gpu), **failed},
         waiting=record.waiting,
+        kept=record.kept,
+        remark=record.switch.message if record.switch else "",
+        remarks=unadoptable(state.adoption, record.instances, record.owned) if state.handed_over else {},
         trouble=state.driver_trouble or record.trouble or _invalid(record, gpu),
     )
 

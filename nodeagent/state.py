@@ -11,6 +11,7 @@ from enum import Enum, auto
 from mig.migspec import Claim, Condition, MigSpec
 from mig.occupancy import Placed
 from mig.profiles import Profile
+from nodeagent.adoption import NOTHING, Adoption
 from nodeagent.leaving import Stage
 from nodeagent.pods import PodView
 from nodeagent.pulse import Pulse
@@ -51,6 +52,14 @@ class GpuRecord:
     failed: dict[Placed, Failure] = field(default_factory=dict)
     blocked: dict[int, Failure] = field(default_factory=dict)
     leaving: dict[str, Departure] = field(default_factory=dict)
+    adopted: frozenset[Placed] = frozenset()
+    """Ours since the admin said so, and not in the spec yet: kept until the allocator has taken them in."""
+    unjudged: frozenset[str] = frozenset()
+    """The UUIDs of those of them of which it is not known yet who uses them: not offered."""
+    switch: Failure | None = None
+    """Why MIG mode, which we are to turn on, is still off; `retry_at` says when to try again."""
+    kept: frozenset[int] = frozenset()
+    """The GI ids of those that stay though the spec does not list them."""
     processes_known: bool = False
     """Whether the driver's process list was read since we started, so that silence means something."""
 
@@ -92,7 +101,15 @@ class NodeState:
     looked: bool = False
     conditions: tuple[Condition, ...] = ()
     farewell: Farewell | None = None
+    labelled: bool = False
+    """Whether the Node says that it is handed over."""
+    adoption: Adoption = NOTHING
     changed: Pulse = field(default_factory=Pulse)
+
+    @property
+    def handed_over(self) -> bool:
+        """Whether the admin gave us this node, and the allocator has heard of it."""
+        return self.labelled and self.migspec is not None
 
     @property
     def hardware_known(self) -> bool:

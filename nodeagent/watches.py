@@ -17,6 +17,8 @@ from kube.transport import JsonObject
 from kube.watchstate import Delete, Event, Rejected, Synced, Upsert
 from mig.migspec import MigSpec
 from mig.migspec_json import migspec_from_json
+from mig.names import ADOPT_ANNOTATION, PARTITIONING_LABEL, PARTITIONING_MIG
+from nodeagent.adoption import adoption_from_annotation
 from nodeagent.heeding import Verdict, verdict
 from nodeagent.kubeletside import KubeletSide
 from nodeagent.ledger import Ledger
@@ -110,7 +112,16 @@ class Watches:
     async def _watch_node(self) -> None:
         async for event in self._watch(NODES, raw, field_selector=f"metadata.name={self._state.node_name}"):
             if isinstance(event, Upsert):
-                self._kubelet.node_seen(event.obj)
+                self._node_seen(event.obj)
+
+    def _node_seen(self, node: JsonObject) -> None:
+        state, metadata = self._state, node["metadata"]
+        labelled = (metadata.get("labels") or {}).get(PARTITIONING_LABEL) == PARTITIONING_MIG
+        adoption = adoption_from_annotation((metadata.get("annotations") or {}).get(ADOPT_ANNOTATION, ""))
+        if (labelled, adoption) != (state.labelled, state.adoption):
+            state.labelled, state.adoption = labelled, adoption
+            state.changed.fire()
+        self._kubelet.node_seen(node)
 
     async def _watch_pods(self) -> None:
         state = self._state

@@ -91,12 +91,13 @@ class AgentHost:
         pages = Path(f"/proc/{self.process.pid}/statm").read_text(encoding="ascii").split()[1]
         return int(pages) * os.sysconf("SC_PAGESIZE")
 
-    async def hand_over(self, *, adopt: str | None = None) -> None:
-        """Label the Node as an admin does who hands it over, and annotate it with the foreign slices to take over."""
-        labels = {PARTITIONING_LABEL: PARTITIONING_MIG}
-        await self.api.merge_patch(
-            NODES, self.node, {"metadata": {"labels": labels, "annotations": {ADOPT_ANNOTATION: adopt}}}
-        )
+    async def hand_over(self) -> None:
+        """Label the Node as an admin does who hands it over."""
+        await self.api.merge_patch(NODES, self.node, {"metadata": {"labels": {PARTITIONING_LABEL: PARTITIONING_MIG}}})
+
+    async def adopt(self, value: str | None) -> None:
+        """Annotate it with the foreign slices to take over; None takes the annotation away."""
+        await self.api.merge_patch(NODES, self.node, {"metadata": {"annotations": {ADOPT_ANNOTATION: value}}})
 
     async def take_back(self) -> None:
         """Undo that."""
@@ -231,13 +232,13 @@ class AgentHost:
         except subprocess.TimeoutExpired as error:
             raise AssertionError(f"still there after {within_s:g} s\n{self.log[-4000:]}") from error
 
-    async def until_called(self, function: str) -> None:
-        """Wait until the agent is, or was, inside that call of the driver."""
+    async def until_called(self, function: str, *, times: int = 1) -> None:
+        """Wait until the agent is, or was, inside that call of the driver, so many times."""
 
         async def count() -> int:
             return self.sim.calls().get(function, 0)
 
-        await _poll(count, bool, function)
+        await _poll(count, lambda found: found >= times, function)
 
     async def clean(self) -> None:
         """End the agent and take away what the test left in the cluster."""

@@ -34,7 +34,7 @@ while True:
 
 
 class DriverProcess:
-    """The six calls of `Driver`, and what was observed of them."""
+    """The calls of `Driver`, and what was observed of them."""
 
     def __init__(self, node: SimNode | None) -> None:
         environment = node.environment() if node else {"LD_LIBRARY_PATH": ""}
@@ -68,6 +68,10 @@ class DriverProcess:
     def destroy(self, gpu: Gpu, instance: Instance) -> None:
         """As `Driver.destroy`."""
         self._call(type(None), "destroy", gpu, instance)
+
+    def enable_mig(self, gpu: Gpu) -> str:
+        """As `Driver.enable_mig`."""
+        return self._call(str, "enable_mig", gpu)
 
     def processes(self, gpu: Gpu) -> Processes:
         """As `Driver.processes`."""

@@ -35,7 +35,9 @@ def full_migspec(name: str = "n1") -> dict[str, Any]:
     ]
     slices.append(StatusSlice(Window(4, 4), THREE, SliceState.USED, "MIG-9", holder=Holder("ns", "pod", "uid", "main")))
     gpus = [
-        StatusGpu(f"GPU-{mode}", place, "NVIDIA A100-SXM4-80GB", mode, 8, shapes()["a100-80gb"].offers, tuple(slices), "lost")
+        StatusGpu(
+            f"GPU-{mode}", place, "NVIDIA A100-SXM4-80GB", mode, 8, shapes()["a100-80gb"].offers, tuple(slices), "lost"
+        )
         for place, mode in enumerate(MigMode)
     ]
     status = Status(
