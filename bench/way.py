@@ -19,7 +19,6 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from bench.static_plugin import RESOURCE, StaticPlugin
 from demo import stack as stacks
 from demo.onlooker import Onlooker
 from demo.plan import node_plan
@@ -27,8 +26,10 @@ from demo.stack import Stack
 from demo.timeline import PodTrack, Step
 from kube.client import Api
 from kube.resource import PODS
+from tests.support.plain_plugin import PlainPlugin
 
 NAMESPACE = "default"
+RESOURCE = "static.example/slice"
 STEPS = (Step.RESERVED, Step.READY, Step.UNGATED, Step.BOUND, Step.RUNNING)
 
 
@@ -132,7 +133,12 @@ async def measure(stack: Stack, *, counts: Sequence[int], rounds: Mapping[int, i
         onlooker = await held.enter_async_context(Onlooker(api, namespace=NAMESPACE).watching())
         bench = Bench(stack, api, onlooker)
         for name in ("fast-a", "fast-b"):
-            plugin = StaticPlugin(stack.nodes[name].node.device_plugin_dir, count=56)
+            plugin = PlainPlugin(
+                stack.nodes[name].node.device_plugin_dir,
+                resource=RESOURCE,
+                devices=[f"static-{number}" for number in range(56)],
+                socket="static.sock",
+            )
             await held.enter_async_context(plugin.serving())
         await bench.reported("fast-a", "fast-b", "real-a", "real-b")
         await asyncio.sleep(12)  # the kubelet publishes the static devices within 10 s

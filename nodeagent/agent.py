@@ -116,6 +116,10 @@ class Agent:
         self._looker.handed_out()
         self._state.changed.fire()
 
+    async def look(self) -> bool:
+        """Read anew who has what; False where somebody did not answer."""
+        return await self._looker.look()
+
     def exists(self, device_id: str) -> bool:
         """Whether a container that was given this device may start."""
         return self._state.exists(device_id)

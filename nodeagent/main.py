@@ -6,8 +6,6 @@ driver is missing, and while a call to it hangs. Ready means that the driver, th
 
 import argparse
 import asyncio
-import ctypes
-import functools
 import os
 import random
 import time
@@ -15,7 +13,6 @@ from collections.abc import Sequence
 from datetime import UTC, datetime
 from importlib.metadata import version
 from pathlib import Path
-from typing import Final
 
 from kube.client import Api
 from kube.errors import ConfigError
@@ -23,14 +20,18 @@ from nodeagent import options
 from nodeagent.agent import Agent, Outside
 from nodeagent.cdifolder import CdiFolder
 from nodeagent.devicenodes import DeviceNodes
+from nodeagent.driverlibrary import DriverLibrary
 from nodeagent.edges import REAL, Edges
 from nodeagent.handing import EnvVar, Handing
 from nodeagent.kubelet import Kubelet
+from nodeagent.kubeletside import KubeletSide
 from nodeagent.ledger import Ledger
 from nodeagent.lock import node_lock
 from nodeagent.metrics import Metrics
+from nodeagent.nvidia_plugin import NvidiaPlugin
+from nodeagent.nvidia_plugin_node import NodeView
 from nodeagent.nvml import NvmlDriver
-from nodeagent.options import DeviceListStrategy, Options
+from nodeagent.options import DeviceListStrategy, DevicePlugin, Options
 from nodeagent.state import NodeState
 from runtime import logs
 from runtime.args import CommonArgs, add_common_args
@@ -38,10 +39,6 @@ from runtime.health import serve_health
 from runtime.metrics import new_registry
 from runtime.process import run as run_process
 from runtime.readyfile import write_ready_file
-
-LIBRARY: Final = "libnvidia-ml.so.1"
-LIBRARY_FOLDERS: Final = ("usr/lib/x86_64-linux-gnu", "usr/lib/aarch64-linux-gnu", "usr/lib64", "usr/lib", "lib64")
-"""Where distributions and the GPU operator's driver container put the library, below the driver's root."""
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -93,7 +90,7 @@ async def _agent(chosen: Options, api: Api, metrics: Metrics, edges: Edges) -> A
     await ledger.open()
     outside = Outside(
         api=api,
-        driver=NvmlDriver(edges.nvml(metrics.nvml_call), find=functools.partial(load_library, chosen.driver_root)),
+        driver=NvmlDriver(edges.nvml(metrics.nvml_call), find=DriverLibrary(chosen.driver_root).load),
         ledger=ledger,
         clock=time.monotonic,
         now=lambda: datetime.now(UTC),
@@ -101,7 +98,20 @@ async def _agent(chosen: Options, api: Api, metrics: Metrics, edges: Edges) -> A
         metrics=metrics,
     )
 
-    def make_kubelet(agent: Agent) -> Kubelet:
+    state = NodeState(chosen.node_name, boot_id)
+
+    def make_kubelet(agent: Agent) -> KubeletSide:
+        if chosen.device_plugin is DevicePlugin.NVIDIA:
+            return NvidiaPlugin(
+                node_name=chosen.node_name,
+                namespace=chosen.nvidia_plugin_namespace,
+                selector=chosen.nvidia_plugin_selector,
+                pod_resources_socket=chosen.pod_resources_socket,
+                api=api,
+                node=NodeView(state, look=agent.look, clock=time.monotonic),
+                clock=time.monotonic,
+                on_change=agent.kubelet_changed,
+            )
         return Kubelet(
             node_name=chosen.node_name,
             device_plugin_dir=chosen.device_plugin_dir,
@@ -113,7 +123,7 @@ async def _agent(chosen: Options, api: Api, metrics: Metrics, edges: Edges) -> A
             handing=handing_of(chosen),
         )
 
-    return Agent(outside, state=NodeState(chosen.node_name, boot_id), make_kubelet=make_kubelet, options=chosen)
+    return Agent(outside, state=state, make_kubelet=make_kubelet, options=chosen)
 
 
 def handing_of(chosen: Options) -> Handing:
@@ -132,14 +142,5 @@ def boot_id_file() -> Path:
 
 
 def load_library(root: Path) -> None:
-    """Load the driver's library from below another root, so that the loader finds it under its name from then on.
-
-    Where it is not there (yet) nothing happens, and the driver says later that it is missing.
-    """
-    if root == Path("/"):
-        return
-    for folder in LIBRARY_FOLDERS:
-        path = root / folder / LIBRARY
-        if path.exists():
-            ctypes.CDLL(str(path), mode=ctypes.RTLD_GLOBAL)
-            return
+    """Load the driver's library from below another root, for one session."""
+    DriverLibrary(root).load()

@@ -1,6 +1,6 @@
 """The kubelet's side where NVIDIA's device plugin stays (mixed strategy): it offers the slices, and is made to enumerate again.
 
-It promises that the plugin is started anew only for a slice that it has not seen, or one that is gone (a slice that it has withdrawn
+It promises that the plugin is started anew only for a slice that it has not seen, or one that is gone (one that it has withdrawn
 itself, since it watches the GPUs' health, is no reason): once for slices that are made together, never while slices are being made
 or taken away, and never while a bound Pod lacks its device (it would fail for good); that a slice is ready only when the kubelet
 lists it and the Node counts it; and that the Node counts only what a Pod can have (`nvidia_plugin_book`). The counts are patched as
@@ -39,7 +39,7 @@ PATCH_S: Final = 5.0
 """Deadline of one patch of the Node."""
 
 ALLOCATED_AFTER_S: Final = 0.2
-"""PodResources is not listed sooner after a Pod was bound: a `List` during an `Allocate` can make the kubelet forget that device. It
+"""PodResources is listed no sooner after a Pod was bound: a `List` during an `Allocate` can make the kubelet forget that device. It
 allocates within milliseconds of the binding; since nobody tells us when, this lowers a chance and promises nothing."""
 
 LOOK_S: Final = 1.0

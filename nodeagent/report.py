@@ -71,6 +71,7 @@ class GpuFacts:
     kept: frozenset[int] = frozenset()
     remarks: Mapping[int, str] = field(default_factory=dict)
     remark: str = ""
+    unoffered: str = "exists; the kubelet does not offer it yet"
     trouble: Trouble | None = None
 
 
@@ -163,7 +164,7 @@ def _state(item: Instance, facts: GpuFacts, *, wanted: bool) -> tuple[SliceState
         return SliceState.FAILED, facts.trouble.message
     if item.gi in facts.ready:
         return SliceState.FREE, ""
-    return SliceState.CREATING, facts.failed.get(item.placed) or "exists; the kubelet does not offer it yet"
+    return SliceState.CREATING, facts.failed.get(item.placed) or facts.unoffered
 
 
 def _why_used(use: Use, *, wanted: bool) -> str:

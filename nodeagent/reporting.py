@@ -5,6 +5,7 @@ since what is not known yet must look neither empty nor free.
 """
 
 from collections.abc import Iterator
+from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Final
 
@@ -66,7 +67,11 @@ def _facts(state: NodeState, migspec: MigSpec, *, kubelet: KubeletSide, ledger_t
         generation=migspec.generation,
         boot_id=state.boot_id,
         driver_version=state.driver.version if state.driver else "",
-        gpus=tuple(_gpu(state, record, record.gpu, ready) for record in state.gpus.values() if record.gpu is not None),
+        gpus=tuple(
+            replace(_gpu(state, record, record.gpu, ready), unoffered=kubelet.unoffered)
+            for record in state.gpus.values()
+            if record.gpu is not None
+        ),
         troubles=tuple(_troubles(state, migspec, kubelet)),
         warning="; ".join(_warnings(state, ledger_trouble=ledger_trouble)),
     )

@@ -1,32 +1,32 @@
-"""A plain device plugin: devices that exist from the start, no gate, no allocator. What ours is measured beside.
+"""A device plugin with no wits: one resource, devices that are there from the start. What others are measured or tested beside.
 
 The least that the kubelet accepts, so that what is above it in a measurement is ours and not the comparison's.
 """
 
 import asyncio
 import contextlib
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any
 
 import grpc
 import grpc.aio
 
 from nodeagent.api import deviceplugin_pb2 as pb
-
-RESOURCE = "static.example/slice"
-
-
-class _Message(Protocol):
-    def SerializeToString(self) -> bytes: ...  # noqa: N802 - protobuf's name
+from nodeagent.podresources import CHANNEL_OPTIONS, serialize
 
 
-class StaticPlugin:
-    """Serves `count` devices of one resource to one kubelet while its block runs."""
+class PlainPlugin:
+    """Serves these devices to one kubelet while its block runs. `variable` is told to containers with the ids that they got."""
 
-    def __init__(self, directory: Path, *, count: int) -> None:
+    def __init__(
+        self, directory: Path, *, resource: str, devices: Sequence[str], socket: str, variable: str = ""
+    ) -> None:
         self._directory = directory
-        self._devices = [pb.Device(id=f"static-{n}", health="Healthy") for n in range(count)]
+        self._resource = resource
+        self._devices = [pb.Device(id=device_id, health="Healthy") for device_id in devices]
+        self._socket = socket
+        self._variable = variable
 
     @contextlib.asynccontextmanager
     async def serving(self) -> AsyncIterator[None]:
@@ -35,7 +35,8 @@ class StaticPlugin:
         server.add_generic_rpc_handlers(
             (grpc.method_handlers_generic_handler("v1beta1.DevicePlugin", self._handlers()),)
         )
-        server.add_insecure_port(f"unix:{self._directory}/static.sock")
+        (self._directory / self._socket).unlink(missing_ok=True)
+        server.add_insecure_port(f"unix:{self._directory / self._socket}")
         await server.start()
         try:
             await self._register()
@@ -44,8 +45,9 @@ class StaticPlugin:
             await server.stop(0)
 
     async def _register(self) -> None:
-        request = pb.RegisterRequest(version="v1beta1", endpoint="static.sock", resource_name=RESOURCE)
-        async with grpc.aio.insecure_channel(f"unix:{self._directory}/kubelet.sock") as channel:
+        request = pb.RegisterRequest(version="v1beta1", endpoint=self._socket, resource_name=self._resource)
+        channel = grpc.aio.insecure_channel(f"unix:{self._directory}/kubelet.sock", options=CHANNEL_OPTIONS)
+        async with channel:
             call = channel.unary_unary(
                 "/v1beta1.Registration/Register",
                 request_serializer=pb.RegisterRequest.SerializeToString,
@@ -57,7 +59,7 @@ class StaticPlugin:
         return {
             "GetDevicePluginOptions": _unary(self._options, pb.Empty),
             "ListAndWatch": grpc.unary_stream_rpc_method_handler(
-                self._list, request_deserializer=pb.Empty.FromString, response_serializer=_bytes
+                self._list, request_deserializer=pb.Empty.FromString, response_serializer=serialize
             ),
             "Allocate": _unary(self._allocate, pb.AllocateRequest),
         }
@@ -71,15 +73,14 @@ class StaticPlugin:
 
     async def _allocate(self, request: pb.AllocateRequest, _context: object) -> pb.AllocateResponse:
         return pb.AllocateResponse(
-            container_responses=[pb.ContainerAllocateResponse() for _ in request.container_requests]
+            container_responses=[
+                pb.ContainerAllocateResponse(envs={self._variable: ",".join(each.device_ids)} if self._variable else {})
+                for each in request.container_requests
+            ]
         )
 
 
 def _unary(handler: Any, request: Any) -> Any:
     return grpc.unary_unary_rpc_method_handler(
-        handler, request_deserializer=request.FromString, response_serializer=_bytes
+        handler, request_deserializer=request.FromString, response_serializer=serialize
     )
-
-
-def _bytes(message: _Message) -> bytes:
-    return message.SerializeToString()
