@@ -42,8 +42,6 @@ def machine(pytestconfig: pytest.Config, tmp_path_factory: pytest.TempPathFactor
             from tests.conformance import simulated
 
             stack.enter_context(simulated.node(tmp_path_factory.mktemp("conformance")))
-        elif which != "real":
-            ctypes.CDLL(which, mode=ctypes.RTLD_GLOBAL)
         _open_session(which)
         stack.callback(pynvml.nvmlShutdown)
         may_change = which == "simulated" or bool(pytestconfig.getoption("nvml_may_change", default=False))
@@ -57,8 +55,10 @@ def machine(pytestconfig: pytest.Config, tmp_path_factory: pytest.TempPathFactor
 
 def _open_session(which: str) -> None:
     try:
+        if which not in ("simulated", "real"):
+            ctypes.CDLL(which, mode=ctypes.RTLD_GLOBAL)  # what every later load by name finds
         pynvml.nvmlInit()
-    except pynvml.NVMLError as error:
+    except (OSError, pynvml.NVMLError) as error:
         advice = "name a library with --nvml=PATH, or leave --nvml away to test the simulated one"
         pytest.fail(f"the {which} library opens no session: {error}; {advice}", pytrace=False)
 

@@ -205,7 +205,8 @@ def gpu_instance(gpu: Any, profile: Profile, place: tuple[int, int]) -> Iterator
         yield gi
     finally:
         code, still = read(pynvml.c_nvmlGpuInstance_t, "nvmlDeviceGetGpuInstanceById", gpu, id_)
-        if code == SUCCESS:
-            for ci in compute_instances(still):
+        if code != NOT_FOUND:  # a handle that is not stale for sure is better than an instance left behind
+            rest = still if code == SUCCESS else gi
+            for ci in compute_instances(rest):
                 call("nvmlComputeInstanceDestroy", ci)
-            call("nvmlGpuInstanceDestroy", still)
+            call("nvmlGpuInstanceDestroy", rest)
