@@ -13,7 +13,7 @@ struct admin {
 
 /* An administrator's tools need a sound driver and GPU as much as any other client. */
 static nvmlReturn_t health(const struct admin *admin) {
-    return trouble(admin->node.state, FUNCTION_nvmlInit_v2, SIM_ANY, false) ?:
+    return trouble(admin->node.state, FUNCTION_nvmlInit_v2, SIM_ANY) ?:
            gpu_trouble(FUNCTION_nvmlDeviceSetMigMode, admin->gpu);
 }
 

@@ -67,6 +67,10 @@ nvmlReturn_t open_ref(struct scope *scope, const void *handle, unsigned kinds, b
         close_ref(scope, 0);
         return NVML_ERROR_OPERATING_SYSTEM;
     }
+    if (change && session_is_dead()) { /* it died while the call waited for its turn */
+        close_ref(scope, 0);
+        return NVML_ERROR_DRIVER_NOT_LOADED;
+    }
     if (still_there(scope->gpu, &scope->ref))
         return NVML_SUCCESS;
     nvmlReturn_t gone = scope->ref.kind == HANDLE_GPU ? NVML_ERROR_GPU_IS_LOST : NVML_ERROR_NOT_FOUND;

@@ -57,7 +57,7 @@ bool gpu_is_busy(struct sim_gpu *gpu);
 
 /* ---- trouble.c: what a sick driver or GPU refuses ---- */
 nvmlReturn_t gpu_trouble(enum sim_function function, const struct sim_gpu *gpu);
-nvmlReturn_t trouble(const struct sim_state *state, enum sim_function function, unsigned gpu, bool dead_session);
+nvmlReturn_t trouble(const struct sim_state *state, enum sim_function function, unsigned gpu);
 
 /* ---- faults.c, faultspec.c: faults that a test asked for ---- */
 nvmlReturn_t faults_obey(struct sim_fault table[SIM_FAULTS], enum sim_function function, unsigned gpu, bool after);
@@ -68,6 +68,8 @@ extern struct sim_node the_node;
 /* Counts the call, then obeys the fault tables: blocks, returns a code, or both; then asks after the driver's health.
  * gpu is SIM_ANY for calls about none. */
 nvmlReturn_t enter(enum sim_function function, unsigned gpu);
+/* The driver was unloaded, or unloaded and loaded again, since the session began. */
+bool session_is_dead(void);
 /* Returns the result, unless the work is done and a fault strikes after it. */
 nvmlReturn_t finish(enum sim_function function, unsigned gpu, nvmlReturn_t result);
 EXPORT const char *simgpu_function_name(unsigned number);

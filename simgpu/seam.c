@@ -48,12 +48,16 @@ static nvmlReturn_t obey(enum sim_function function, unsigned gpu, bool after) {
     return result ? result : faults_obey(the_node.state->faults, function, gpu, after);
 }
 
+bool session_is_dead(void) {
+    return the_node.state->unloaded || session_epoch != the_node.state->driver_epoch;
+}
+
 static nvmlReturn_t pass(enum sim_function function, unsigned gpu) {
     __atomic_fetch_add(&the_node.state->calls[function], 1, __ATOMIC_RELAXED);
     nvmlReturn_t result = obey(function, gpu, false);
     if (result != NVML_SUCCESS || function == FUNCTION_nvmlShutdown) /* the way out of a dead session is always open */
         return result;
-    return trouble(the_node.state, function, gpu, session_epoch != the_node.state->driver_epoch);
+    return session_is_dead() ? NVML_ERROR_DRIVER_NOT_LOADED : trouble(the_node.state, function, gpu);
 }
 
 nvmlReturn_t enter(enum sim_function function, unsigned gpu) {

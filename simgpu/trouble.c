@@ -4,7 +4,7 @@
  * a reset, reboot or reload ends it as it would on a real machine.
  *
  *   driver unloaded   every call, and every session that began before the driver was loaded again, which is dead for
- *                     good: DRIVER_NOT_LOADED. Such a process has to call nvmlShutdown and nvmlInit.
+ *                     good: DRIVER_NOT_LOADED (seam.c). Such a process has to call nvmlShutdown and nvmlInit.
  *   mismatch          nvmlInit and the system calls: LIB_RM_VERSION_MISMATCH. Sessions go on with their devices.
  *   GPU lost          every call about that GPU, finding it included: GPU_IS_LOST.
  *   reset required    what touches the hardware (memory, processes, every change and every list of instances):
@@ -47,9 +47,9 @@ nvmlReturn_t gpu_trouble(enum sim_function function, const struct sim_gpu *gpu) 
     return gpu->reset_required && !known_by_heart(function) ? NVML_ERROR_RESET_REQUIRED : NVML_SUCCESS;
 }
 
-nvmlReturn_t trouble(const struct sim_state *state, enum sim_function function, unsigned gpu, bool dead_session) {
+nvmlReturn_t trouble(const struct sim_state *state, enum sim_function function, unsigned gpu) {
     const char *name = simgpu_function_name(function);
-    if (state->unloaded || dead_session)
+    if (state->unloaded)
         return NVML_ERROR_DRIVER_NOT_LOADED;
     if (state->mismatch && (strncmp(name, "nvmlInit", 8) == 0 || strncmp(name, "nvmlSystem", 10) == 0))
         return NVML_ERROR_LIB_RM_VERSION_MISMATCH;

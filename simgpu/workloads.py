@@ -64,5 +64,7 @@ def _now_ms() -> int:
 
 def _forget_what_is_over(raw: layout.Gpu) -> None:
     for hold in raw.holds:
+        if hold.used and not hold.ended_ms and start_time(hold.pid) != hold.started:
+            hold.ended_ms = _now_ms()
         if hold.used and hold.ended_ms and hold.ended_ms + raw.linger_ms <= _now_ms():
             hold.used = 0

@@ -123,7 +123,6 @@ def test_a_device_lingers_in_use_after_its_process_ended(
     assert nvml.fails(IN_USE, "nvmlComputeInstanceDestroy", compute)
     with pytest.raises(RefusedError):
         a100.destroy(0, 11)
-    assert nvml.nvmlDeviceSetMigMode(device, 1) == 0
     a100.linger(0)
     nvml.nvmlComputeInstanceDestroy(compute)
     nvml.nvmlGpuInstanceDestroy(instance)
@@ -168,11 +167,25 @@ def test_lingering_is_of_one_gpu_and_of_one_device(tmp_path: Path, workload: sub
         node.destroy(0, ids[0])
 
 
+def test_a_gpu_whose_process_lingers_keeps_its_mode(h100: SimNode, workload: subprocess.Popen[bytes]) -> None:
+    """The mode can be changed once the driver has let go of the process."""
+    h100.linger(600_000)
+    h100.hold(h100.gpus[0].uuid, workload.pid)
+    h100.release(workload.pid)
+    assert h100.set_mig_mode(0, False) == IN_USE
+    h100.linger(0)
+    assert h100.set_mig_mode(0, False) == 0
+
+
 def test_processes_that_are_over_take_no_room_in_the_table(a100: SimNode, workload: subprocess.Popen[bytes]) -> None:
     """Any number of processes may come and go."""
     a100.create_foreign(0, "1g.10gb", 0)
     device = a100.gpus[0].instances[0].compute_instances[0].uuid
-    for _ in range(2 * layout.HOLDS):
-        a100.hold(device, workload.pid)
-        a100.release(workload.pid)
+    for dies in (False, True):
+        for _ in range(2 * layout.HOLDS):
+            a100.hold(device, workload.pid)
+            if dies:  # as if the pid had belonged to an earlier process, and nobody had looked yet
+                a100._file.state.gpus[0].holds[0].started -= 1
+            else:
+                a100.release(workload.pid)
     a100.destroy(0, a100.gpus[0].instances[0].id)

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import time
+
 import pytest
 
 from simgpu import RefusedError, SimNode
 from tests.simgpu.conftest import Connect
-from tests.simgpu.nvml import DRIVER_NOT_LOADED, ID_1G, LIB_RM_VERSION_MISMATCH, Nvml
+from tests.simgpu.nvml import DRIVER_NOT_LOADED, ID_1G, LIB_RM_VERSION_MISMATCH, Nvml, NvmlError
 
 
 def test_without_a_driver_nothing_is_answered(a100: SimNode, connect: Connect) -> None:
@@ -74,6 +76,23 @@ def test_a_reload_takes_the_instances_and_keeps_the_mode(a100: SimNode, connect:
     a100.load_driver()
     nvml = connect(a100)
     assert nvml.nvmlDeviceGetMigMode(nvml.nvmlDeviceGetHandleByIndex(0)) == [0, 0]
+
+
+def test_a_change_that_waited_for_its_turn_meets_the_unloaded_driver(a100: SimNode, connect: Connect) -> None:
+    """Nothing is made on a GPU whose driver went while the call was under way, so nothing is found after a reload."""
+    nvml = connect(a100)
+    device = nvml.nvmlDeviceGetHandleByIndex(0)
+    a100.reset_calls()
+    with a100._file.quiet(0):
+        nvml.send("create_at", device, ID_1G, 0, 1)
+        while not a100.calls():
+            time.sleep(0.001)
+        time.sleep(0.05)  # it is past the door by now, and waits for the GPU
+        a100._file.state.unloaded = 1
+    with pytest.raises(NvmlError, match=str(DRIVER_NOT_LOADED)):
+        nvml.receive()
+    a100.load_driver()
+    assert a100.gpus[0].instances == ()
 
 
 def test_the_drivers_own_files_come_and_go_with_it(a100: SimNode) -> None:
