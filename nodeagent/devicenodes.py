@@ -19,15 +19,11 @@ from typing import Final
 
 log = logging.getLogger(__name__)
 
-CONTROL: Final = {
-    "nvidiactl": ("nvidiactl", 255),
-    "nvidia-uvm": ("nvidia-uvm", 0),
-    "nvidia-uvm-tools": ("nvidia-uvm", 1),
-}
-"""What every CUDA process opens: the node's name, its driver in `/proc/devices`, its minor."""
+CONTROL: Final = {"nvidiactl": ("", 255), "nvidia-uvm": ("nvidia-uvm", 0), "nvidia-uvm-tools": ("nvidia-uvm", 1)}
+"""What every CUDA process opens: the node's name, its driver in `/proc/devices` (none: that of GPUs), its minor."""
 
 GPU_MAJOR: Final = 195
-"""Reserved for NVIDIA's GPUs in Linux's list of devices; its driver's name in `/proc/devices` changed over the years."""
+"""Linux's list of devices reserves it for NVIDIA; its driver's name in `/proc/devices` changed over the years."""
 
 _CHARACTER_DEVICE = re.compile(r"^\s*(\d+) (\S+)$", re.MULTILINE)
 
@@ -77,7 +73,8 @@ def major_table(text: str) -> dict[str, int]:
 def nodes_of(access: Access, tables: Tables) -> tuple[DeviceNode, ...]:
     """What a container on this slice needs; a capability that the table does not name is left out."""
     control = [
-        DeviceNode(name, _numbers(tables.majors.get(driver), minor)) for name, (driver, minor) in CONTROL.items()
+        DeviceNode(name, _numbers(tables.majors.get(driver) if driver else GPU_MAJOR, minor))
+        for name, (driver, minor) in CONTROL.items()
     ]
     gpu = DeviceNode(f"nvidia{access.gpu_minor}", (GPU_MAJOR, access.gpu_minor))
     return (*control, gpu, *capabilities_of(access, tables))

@@ -61,6 +61,8 @@ class ModelKubelet:
     allocating: set[str] = field(default_factory=set)
     forgotten: list[str] = field(default_factory=list)
     """Devices that were being allocated while a `List` ran: the real kubelet could now offer them twice."""
+    answers: list[pb.ContainerAllocateResponse] = field(default_factory=list)
+    """What each `Allocate` said, whole."""
     _plugins: dict[str, Plugin] = field(default_factory=dict)
     _all_plugins: list[Plugin] = field(default_factory=list)
     _servers: list[grpc.aio.Server] = field(default_factory=list)
@@ -152,6 +154,7 @@ class ModelKubelet:
             answer = await plugin.call("Allocate", request, pb.AllocateResponse)
         finally:
             self.allocating.discard(chosen)
+        self.answers += answer.container_responses
         self.assigned[pod, container] = (resource, (chosen,))
         return dict(answer.container_responses[0].envs)
 

@@ -2,6 +2,7 @@
 
 from mig.placements import Window
 from mig.profiles import Profile
+from nodeagent.devicenodes import Access
 from nodeagent.offers import Device
 
 
@@ -10,6 +11,6 @@ def uuid(number: int) -> str:
     return f"MIG-00000000-0000-5000-8000-{number:012d}"
 
 
-def device(number: int, profile: Profile, *, gpu: str = "GPU-a") -> Device:
+def device(number: int, profile: Profile, *, gpu: str = "GPU-a", access: Access | None = None) -> Device:
     """A slice of that number."""
-    return Device(id=uuid(number), profile=profile, gpu=gpu, window=Window(number % 8, 1))
+    return Device(id=uuid(number), profile=profile, gpu=gpu, window=Window(number % 8, 1), access=access)

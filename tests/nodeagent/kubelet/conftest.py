@@ -1,10 +1,11 @@
-"""A model kubelet that runs, and our half beside it."""
+"""A model kubelet that runs, and our half beside it; for some tests a real one, which all of them share."""
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
 
 import pytest
 
+from cluster import Cluster, Node
 from tests.support.beside_kubelet import Beside, beside
 from tests.support.model_kubelet import ModelKubelet
 
@@ -22,3 +23,10 @@ async def scene(folder: Path) -> AsyncIterator[Beside]:
     await kubelet.start()
     async with beside(kubelet, folder) as running:
         yield running
+
+
+@pytest.fixture(scope="session")
+def clusters_node() -> Iterator[tuple[Cluster, Node]]:
+    """A control plane and one real kubelet."""
+    with Cluster.start(name="nos-agent") as cluster:
+        yield cluster, cluster.add_node("gpu-1")

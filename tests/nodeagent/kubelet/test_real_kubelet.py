@@ -5,7 +5,7 @@ Each test has a profile of its own, since the kubelet keeps what was ever regist
 
 import asyncio
 import time
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator
 from functools import partial
 
 import pytest
@@ -17,12 +17,6 @@ from tests.support.slices import device, uuid
 
 KUBELET_SYNC_S = 10
 """How often the kubelet writes its own view of the counts."""
-
-
-@pytest.fixture(scope="module")
-def clusters_node() -> Iterator[tuple[Cluster, Node]]:
-    with Cluster.start(name="nos-agent") as cluster:
-        yield cluster, cluster.add_node("gpu-1")
 
 
 @pytest.fixture
