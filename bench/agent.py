@@ -18,9 +18,10 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final
 
-from bench.agent_node import GPUS, Bench, Process, bench_node, bench_stack
+from bench.agent_node import GPUS, Bench, bench_node, bench_stack
 from cluster import Cluster
 from demo.stack import Stack
+from tests.support.processes import Cost
 
 SETTLE_S: Final = 12.0
 """Before a rest is measured: the kubelet writes its own counts within 10 s of a change, and ours follow."""
@@ -45,7 +46,8 @@ AWAY: Final = Figure("free slice taken away, above the driver's time", "s")
 CREATE: Final = Figure("the driver: one slice made", "ms")
 DESTROY: Final = Figure("the driver: one slice destroyed", "ms")
 ONE: Final = Figure("spec written -> one slice free", "ms")
-WAKES: Final = Figure("threads woken at rest, a second", "")
+LOOP: Final = Figure("event loop woken at rest, a second", "")
+WAKES: Final = Figure("all threads woken at rest, gRPC's included, a second", "")
 CALLS: Final = Figure("calls to the driver at rest, a minute and GPU", "")
 
 
@@ -105,12 +107,13 @@ async def resting(bench: Bench, into: Samples, *, seconds: float) -> None:
     assert bench.host.process is not None
     pid = bench.host.process.pid
     bench.host.sim.reset_calls()
-    before = Process.of(pid)
+    before = Cost.of(pid)
     await asyncio.sleep(seconds)
-    after = Process.of(pid)
+    after = Cost.of(pid)
     into.add(CPU, 100 * (after.cpu_s - before.cpu_s) / seconds)
     into.add(RESIDENT, after.resident_bytes / 1e6)
-    into.add(WAKES, (after.sleeps - before.sleeps) / seconds)
+    into.add(LOOP, (after.loop_wakes - before.loop_wakes) / seconds)
+    into.add(WAKES, (after.all_wakes - before.all_wakes) / seconds)
     into.add(CALLS, sum(bench.host.sim.calls().values()) / GPUS * 60 / seconds)
 
 

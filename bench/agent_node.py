@@ -7,7 +7,6 @@ calls of the agent's own `NvmlDriver`, in a process of its own, on a node of the
 import asyncio
 import contextlib
 import itertools
-import os
 import tempfile
 import time
 from collections.abc import AsyncIterator, Callable, Mapping
@@ -180,30 +179,3 @@ def bench_stack(stack: Stack) -> None:
     stack.add_nodes([node_plan(NODE, *[MODEL] * GPUS, latencies=True)])
     stack.install_chart()
     stack.cluster.kubectl("delete", "mutatingwebhookconfiguration", "nos-mig")
-
-
-@dataclass(frozen=True, slots=True)
-class Process:
-    """What the kernel has counted of a process; its threads wake as often as they went to sleep."""
-
-    cpu_s: float
-    sleeps: int
-    resident_bytes: int
-
-    @classmethod
-    def of(cls, pid: int) -> "Process":
-        """Read it now."""
-        root = Path(f"/proc/{pid}")
-        fields = (root / "stat").read_text(encoding="ascii").rpartition(")")[2].split()
-        ticks = int(fields[11]) + int(fields[12])  # utime and stime, counted from the state behind the name
-        pages = int((root / "statm").read_text(encoding="ascii").split()[1])
-        return cls(
-            cpu_s=ticks / os.sysconf("SC_CLK_TCK"),
-            sleeps=sum(_sleeps(task) for task in (root / "task").iterdir()),
-            resident_bytes=pages * os.sysconf("SC_PAGESIZE"),
-        )
-
-
-def _sleeps(task: Path) -> int:
-    line = next(each for each in (task / "status").read_text().splitlines() if each.startswith("voluntary_ctxt"))
-    return int(line.split()[1])

@@ -118,12 +118,3 @@ async def test_a_spec_that_cannot_exist_changes_nothing_on_that_gpu(host: AgentH
     assert healthy.status == "False"
     assert "the GPU offers no profile 1g.99gb" in healthy.message
     assert "GPU-swapped, which this node does not have" in healthy.message
-
-
-async def test_the_agent_is_small(host: AgentHost) -> None:
-    """At rest, with slices on two GPUs: at most 80 MiB."""
-    host.start()
-    await host.want({0: ["1g.10gb@0+1", "2g.20gb@2+2"], 1: ["3g.40gb@4+4"]})
-    await host.until_free(1, "3g.40gb@4+4")
-    resident = host.resident_bytes()
-    assert resident <= 80 << 20
