@@ -5,14 +5,11 @@ from pathlib import Path
 
 import pytest
 
-from cluster import Cluster
-from demo.plan import node_plan
 from demo.stack import Stack
 from kube.client import Api
 from simgpu import SimNode
 from tests.support.agenthost import AgentHost
-
-NODE = "gpu-node"
+from tests.support.agentstack import NODE, agent_stack
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
@@ -25,15 +22,9 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 
 @pytest.fixture(scope="session")
 def node_stack() -> Iterator[Stack]:
-    """The chart's rights and policies are in force; its webhook is not, since tests stand in for the allocator."""
-    stack = Stack(Cluster.start())
-    try:
-        stack.add_nodes([node_plan(NODE, "a100-80gb")])
-        stack.install_chart()
-        stack.cluster.kubectl("delete", "mutatingwebhookconfiguration", "nos-mig")
+    """One for the whole folder."""
+    with agent_stack() as stack:
         yield stack
-    finally:
-        stack.stop()
 
 
 @pytest.fixture

@@ -1,0 +1,210 @@
+"""Kill the agent at every step of a change, a fresh node for each kill, and see what the next agent makes of it.
+
+A first run without a kill gives the steps. Each later run's own steps are added to what is to be killed at, so nothing that any
+run did is left out; a step that a run does not come to (a report that went together with another one) is tried again.
+"""
+
+import asyncio
+from collections import Counter, deque
+from collections.abc import Awaitable, Callable
+from contextlib import AbstractAsyncContextManager
+from dataclasses import dataclass, field, replace
+
+from tests.support.crash.agents import AgentProcess
+from tests.support.crash.goal import Goal, changes_made, missing, name_of, needed_changes
+from tests.support.crash.ground import Ground, Held, Wanted
+
+AT_ONCE = 3
+"""Runs side by side: an agent waits about as long as it works."""
+TRIES = 2
+QUIET_S = 0.2
+"""Who has done nothing for so long after the work was done does nothing more because of it."""
+
+
+@dataclass(frozen=True)
+class Change:
+    """From one spec to another. `held` is a (GPU, place) of `before` that a Pod has meanwhile.
+
+    `then` is wanted instead of `after` from the kill on. With `start_after` another agent than the killed one began the change
+    and was killed at that step, so that the steps are those of a start that finds work half done.
+    """
+
+    before: Wanted
+    after: Wanted
+    held: tuple[int, str] | None = None
+    then: Wanted | None = None
+    writable: bool = True
+    start_after: str = ""
+
+
+ELASTIC = ("PATCH", "RunningProcesses")
+"""Reports, counts and looks at who computes: how many there are depends on what comes together, so a later one may not come."""
+
+
+@dataclass
+class Found:
+    """What the enumeration covered: `recorded` without a kill, `killed_at` in fact, `missed` at each try."""
+
+    recorded: tuple[str, ...] = ()
+    killed_at: set[str] = field(default_factory=set)
+    missed: set[str] = field(default_factory=set)
+
+    @property
+    def left_out(self) -> set[str]:
+        """What was recorded and not killed at, but for repetitions of something elastic that was killed at."""
+        names = {name_of(step) for step in self.killed_at if any(word in step for word in ELASTIC)}
+        return {step for step in self.recorded if step not in self.killed_at and name_of(step) not in names}
+
+    def __str__(self) -> str:
+        return (
+            f"{len(self.recorded)} steps recorded, killed at {len(self.killed_at)}, not come to: {sorted(self.missed)}"
+        )
+
+
+class Agenda:
+    """The steps that are still to be killed at, and how that went so far."""
+
+    def __init__(self) -> None:
+        self.found = Found()
+        self._todo: deque[str] = deque()
+        self._known: set[str] = set()
+        self._tries: Counter[str] = Counter()
+
+    def record(self, steps: list[str]) -> None:
+        """Begin with a run in which nobody was killed."""
+        self.found.recorded = tuple(steps)
+        self._learn(steps)
+
+    @property
+    def left(self) -> int:
+        """How many steps are still to be killed at."""
+        return len(self._todo)
+
+    def next(self) -> str:
+        """The next step to kill at; empty when none is left."""
+        return self._todo.popleft() if self._todo else ""
+
+    def tried(self, step: str, steps: list[str]) -> None:
+        """A run that was to die at `step` took these."""
+        self._learn(steps)
+        self._tries[step] += 1
+        if steps[-1:] == [step]:
+            self.found.killed_at.add(step)
+        elif self._tries[step] < TRIES:
+            self._todo.append(step)
+        else:
+            self.found.missed.add(step)
+
+    def _learn(self, steps: list[str]) -> None:
+        fresh = [step for step in dict.fromkeys(steps) if step not in self._known]
+        self._known.update(fresh)
+        self._todo.extend(fresh)
+
+
+Make = Callable[[], AbstractAsyncContextManager[Ground]]
+"""Gives a fresh node."""
+
+MakeNodes = Callable[..., Make]
+"""Gives a maker of nodes with these GPUs: `nodes_of("a100-80gb", "h100-80gb")`."""
+
+
+async def kill_at_every_step(change: Change, make: Make) -> Found:
+    """Do it all; raises AssertionError for a node that was not put right."""
+    agenda = Agenda()
+    agenda.record(await _run(replace(change, then=None), make, ""))
+
+    async def work() -> None:
+        while step := agenda.next():
+            agenda.tried(step, await _run(change, make, step))
+
+    async with asyncio.TaskGroup() as tasks:
+        for _ in range(AT_ONCE):
+            tasks.create_task(work())
+    return agenda.found
+
+
+async def _run(change: Change, make: Make, die_at: str) -> list[str]:
+    """One node's life, the agent killed at that step if it comes to it, and all checks; the steps up to there."""
+    async with make() as ground:
+        try:
+            return await _live(change, ground, die_at)
+        except AssertionError as error:
+            raise AssertionError(f"killed at {die_at!r}: {error}") from error
+
+
+async def _live(change: Change, ground: Ground, die_at: str) -> list[str]:
+    if not change.writable:
+        ground.state_dir.write_text("a file where the folder should be")
+    await ground.want(change.before)
+    agent = ground.start()
+    held = await _settle(change, ground, agent)
+    goal = Goal(change.after, held, ledger=change.writable)
+    agent.arm(change.start_after or die_at)
+    await ground.want(change.after)
+    if change.start_after:
+        await agent.ended()
+        agent = ground.start()
+        agent.arm(die_at)
+    if await died(ground, agent, goal, die_at):
+        goal = replace(goal, wanted=goal.wanted if change.then is None else change.then)
+        await ground.want(goal.wanted)
+        await recover(ground, goal)
+    return agent.steps()
+
+
+async def _settle(change: Change, ground: Ground, agent: AgentProcess) -> Held | None:
+    """Bring about `before`, with its Pod."""
+    goal = Goal(change.before, ledger=change.writable)
+    await ground.until(lambda: missing(ground, goal), what="the slices from before", by=agent)
+    if change.held is None:
+        return None
+    held = await ground.hold(*change.held)
+    await ground.until(lambda: missing(ground, replace(goal, held=held)), what="a Pod's use of one", by=agent)
+    return held
+
+
+async def died(ground: Ground, agent: AgentProcess, goal: Goal, die_at: str) -> bool:
+    """Wait until the agent was killed, or has nothing left to do; whether it was killed. Any other end of it is a failure."""
+    done = asyncio.create_task(_idle(ground, agent, lambda: missing(ground, goal, agent)))
+    ended = asyncio.create_task(agent.ended())
+    try:
+        await asyncio.wait({done, ended}, return_when=asyncio.FIRST_COMPLETED)
+        if not ended.done():
+            await done
+            return False
+    finally:
+        for task in (done, ended):
+            task.cancel()
+        await asyncio.gather(done, ended, return_exceptions=True)
+    assert agent.steps()[-1:] == [die_at], f"it ended by itself\n{ground.log[-6000:]}"
+    return True
+
+
+async def _idle(ground: Ground, agent: AgentProcess, lacking: Callable[[], Awaitable[str]]) -> None:
+    """Return when the change is done, whatever was begun has ended, and nothing more comes of it."""
+    await ground.until(lacking, what="the change")
+    before: list[str] = []
+    while (now := agent.steps()) != before or _half(now):
+        before = now
+        await asyncio.sleep(QUIET_S)
+
+
+def _half(steps: list[str]) -> bool:
+    """Whether something was begun whose end is a step, too, and has not come."""
+    ended = {step.removeprefix("after ") for step in steps if step.startswith("after ")}
+    begun = {step.removeprefix("before ") for step in steps if step.startswith("before ")}
+    with_ends = {name_of(step) for step in ended}
+    return any(name_of(step) in with_ends for step in begun - ended)
+
+
+async def recover(ground: Ground, goal: Goal) -> AgentProcess:
+    """Let the next agent finish, and check what it did and what it gives away."""
+    needed = needed_changes(ground, goal)
+    ground.sim.reset_calls()
+    agent = ground.start()
+    await ground.until(lambda: missing(ground, goal, agent, settled=False), what="the next agent's work", by=agent)
+    made = changes_made(ground)
+    assert made == needed, f"needed were {needed}, made were {made}\n{ground.log[-6000:]}"
+    if goal.held is not None:
+        assert await ground.give_twice(goal.held) != goal.held.uuid, "a slice that a Pod has was given to another"
+    return agent

@@ -1,0 +1,127 @@
+"""A node for an agent to be killed on: what a run does to it and sees of it, whichever kubelet and API server it has."""
+
+import asyncio
+from abc import ABC, abstractmethod
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from mig.migspec import MigSpec, Spec, SpecGpu, SpecSlice
+from nodeagent.counts import Counts
+from simgpu import SimNode
+from tests.support.crash.agents import AgentProcess, ForkServer
+from tests.support.crash.steps import Plan
+from tests.support.instances import placed
+
+POLL_S = 0.01
+WITHIN_S = 40.0
+"""How long anything may take: half a minute more than on a quiet machine, and less than a test's time-out."""
+
+Wanted = Mapping[int, Sequence[str]]
+"""Slices by the GPU's index, as `3g.40gb@4+4`."""
+
+
+@dataclass(frozen=True)
+class Held:
+    """A slice that a Pod has, and that Pod's uid."""
+
+    gpu: int
+    place: str
+    uuid: str
+    pod: str
+    uid: str
+
+
+@dataclass
+class Ground(ABC):
+    """One node. `starts` counts agents, so that each has a trace of its own."""
+
+    name: str
+    folder: Path
+    sim: SimNode
+    forks: ForkServer
+    starts: int = 0
+    agents: list[AgentProcess] = field(default_factory=list)
+
+    @property
+    def state_dir(self) -> Path:
+        """The agents' state folder."""
+        return self.folder / "state"
+
+    @property
+    def log(self) -> str:
+        """All that this node's agents logged."""
+        path = self.folder / "agent.log"
+        return path.read_text(errors="replace") if path.exists() else ""
+
+    def start(self) -> AgentProcess:
+        """Start an agent."""
+        self.starts += 1
+        plan = Plan(self.folder / f"steps-{self.starts}", self.folder / f"arming-{self.starts}")
+        environment = {
+            "SIMGPU_STATE": str(self.sim.directory),
+            "NOS_MIG_BOOT_ID_FILE": str(self.sim.directory / "boot_id"),
+        }
+        arguments = [
+            *("--node-name", self.name, "--state-dir", str(self.state_dir), "--health-port", "-1"),
+            *self.arguments(),
+        ]
+        agent = self.forks.spawn(arguments, environment=environment, plan=plan, log=self.folder / "agent.log")
+        self.agents.append(agent)
+        return agent
+
+    async def until(self, missing: Callable[[], Awaitable[str]], *, what: str, by: AgentProcess | None = None) -> None:
+        """Wait until nothing is missing; a time-out, or the agent's own end, tells what was, and what the agents logged."""
+        said = ""
+        try:
+            async with asyncio.timeout(WITHIN_S):
+                while said := await missing():
+                    assert by is None or not by.dead, f"{what}: the agent ended, and {said}\n{self.log[-6000:]}"
+                    await asyncio.sleep(POLL_S)
+        except TimeoutError as error:
+            raise AssertionError(f"{what}: after {WITHIN_S:g} s {said}\n{self.log[-6000:]}") from error
+
+    def spec(self, wanted: Wanted) -> Spec:
+        """The spec that wants these."""
+        return Spec(
+            1,
+            tuple(
+                SpecGpu(self.sim.gpus[index].uuid, tuple(SpecSlice(p.window, p.profile) for p in map(placed, places)))
+                for index, places in wanted.items()
+            ),
+        )
+
+    async def end_agents(self) -> None:
+        """Kill whoever lives."""
+        for agent in self.agents:
+            await agent.kill()
+            agent.close()
+        self.agents.clear()
+
+    @abstractmethod
+    def arguments(self) -> list[str]:
+        """How an agent reaches this node's kubelet and API server."""
+
+    @abstractmethod
+    async def want(self, wanted: Wanted) -> None:
+        """Write the spec, as the allocator would."""
+
+    @abstractmethod
+    async def migspec(self) -> MigSpec:
+        """The MigSpec as stored."""
+
+    @abstractmethod
+    async def counts(self) -> Counts:
+        """What the Node says."""
+
+    @abstractmethod
+    async def hold(self, gpu: int, place: str) -> Held:
+        """Let a Pod have that slice."""
+
+    @abstractmethod
+    async def listed(self) -> Mapping[str, bool] | None:
+        """Every id on a list of the kubelet, and whether it would allocate it; None where this kubelet does not say."""
+
+    @abstractmethod
+    async def give_twice(self, held: Held) -> str:
+        """Let the kubelet try to give a slice that a Pod has to another Pod; what the other got, empty for nothing."""
