@@ -12,6 +12,8 @@ from functools import partial
 from typing import Final
 
 from kube.client import Api
+from kube.events import EventRecorder
+from nodeagent.announcing import Announcing
 from nodeagent.departures import Departures, HeldBack
 from nodeagent.driver import Driver
 from nodeagent.farewell import Leaving, look_up
@@ -46,6 +48,7 @@ class Outside:
     now: Callable[[], datetime]
     jitter: Callable[[], float]
     metrics: Metrics
+    events: EventRecorder
 
 
 class Agent:
@@ -78,6 +81,12 @@ class Agent:
             ownership_known=ownership_known,
         )
         self._publisher = Publisher(outside.api, make=self._report, changed=state.changed, jitter=outside.jitter)
+        self._announcing = Announcing(
+            state=state,
+            kubelet=self._kubelet,
+            ledger_trouble=lambda: outside.ledger.trouble,
+            emit=outside.events.emit,
+        )
         self._leaving = self._make_leaving(drain_s=options.drain_s)
         outside.metrics.show_running(lambda: self._session.workers)
 
@@ -91,10 +100,13 @@ class Agent:
                 tasks.create_task(self._publisher.run(), name="report"),
                 tasks.create_task(self._follow_changes(), name="changes"),
                 tasks.create_task(self._watches.run(), name="watches"),
+                tasks.create_task(self._announcing.run(), name="news"),
+                tasks.create_task(self._outside.events.run(), name="events"),
             ]
             await self._leaving.run()
             for room in rooms:
                 room.cancel()
+        await self._outside.events.drain()
 
     def leave(self) -> bool:
         """Begin to end in order, so that `run` returns; False where no time is given for that."""

@@ -97,7 +97,7 @@ class Keeper:
             await self._read()
         if self._record.trouble is not None:
             return
-        if await self._switch.advance():
+        if self._state.farewell is None and await self._switch.advance():
             await self._read()
         if await self._takeover.advance():
             self._sync_offers()

@@ -16,12 +16,13 @@ from pathlib import Path
 
 from kube.client import Api
 from kube.errors import ConfigError
+from kube.events import EventRecorder
 from nodeagent import options
 from nodeagent.agent import Agent, Outside
 from nodeagent.cdifolder import CdiFolder
 from nodeagent.devicenodes import DeviceNodes
 from nodeagent.driverlibrary import DriverLibrary
-from nodeagent.edges import REAL, Edges
+from nodeagent.edges import COMPONENT, REAL, Edges
 from nodeagent.handing import EnvVar, Handing
 from nodeagent.kubelet import Kubelet
 from nodeagent.kubeletside import KubeletSide
@@ -96,6 +97,7 @@ async def _agent(chosen: Options, api: Api, metrics: Metrics, edges: Edges) -> A
         now=lambda: datetime.now(UTC),
         jitter=random.random,
         metrics=metrics,
+        events=EventRecorder(api, component=COMPONENT, instance=chosen.node_name),
     )
 
     state = NodeState(chosen.node_name, boot_id)

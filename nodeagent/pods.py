@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from typing import Any, Final
 
 from mig.demand import asks_for_mig, needs_of
+from mig.names import REQUEST_ANNOTATION
 from mig.profiles import Profile
 
 _FINISHED: Final = frozenset({"Succeeded", "Failed"})
@@ -26,6 +27,8 @@ class PodView:
     terminating: bool = False
     admitted: bool = False
     """The kubelet has taken it on: whatever devices it asks for are its own by now, or it is finished."""
+    uninvited: bool = False
+    """The admission webhook never saw it, so nothing was reserved for it: a static Pod, or one of a time without webhook."""
     started: bool = False
     """Its containers were started, so the kubelet asks nobody about its devices any more, but at a restart of one."""
 
@@ -53,5 +56,6 @@ def pod_from_json(obj: Mapping[str, Any]) -> PodView:
         finished=phase in _FINISHED,
         terminating="deletionTimestamp" in metadata,
         admitted="startTime" in status,
+        uninvited=REQUEST_ANNOTATION not in (metadata.get("annotations") or {}),
         started=phase == "Running" or phase in _FINISHED,
     )

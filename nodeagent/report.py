@@ -72,6 +72,8 @@ class GpuFacts:
     remarks: Mapping[int, str] = field(default_factory=dict)
     remark: str = ""
     unoffered: str = "exists; the kubelet does not offer it yet"
+    uninvited: frozenset[str] = frozenset()
+    """Uids of Pods that came round the admission webhook."""
     trouble: Trouble | None = None
 
 
@@ -156,7 +158,7 @@ def _state(item: Instance, facts: GpuFacts, *, wanted: bool) -> tuple[SliceState
         return SliceState.FOREIGN, facts.remarks.get(item.gi) or "not made by this agent; it is left alone"
     use = facts.uses.get(item.gi)
     if use is not None:
-        return SliceState.USED, _why_used(use, wanted=wanted)
+        return SliceState.USED, _why_used(use, wanted=wanted, uninvited=facts.uninvited)
     if not wanted:
         blocked = facts.blocked.get(item.gi)
         return (SliceState.RELEASE_BLOCKED, blocked) if blocked else (SliceState.DELETING, LEAVING)
@@ -167,13 +169,15 @@ def _state(item: Instance, facts: GpuFacts, *, wanted: bool) -> tuple[SliceState
     return SliceState.CREATING, facts.failed.get(item.placed) or facts.unoffered
 
 
-def _why_used(use: Use, *, wanted: bool) -> str:
+def _why_used(use: Use, *, wanted: bool, uninvited: frozenset[str]) -> str:
     if use.source is Source.PROCESS:
         pids = ", ".join(str(pid) for pid in use.pids[:_SHOWN])
         who = "its Pod is gone, but" if use.holder else "no Pod holds it, but"
         return f"{who} processes {pids} still compute there; end them to free the slice"
     if use.holder is None:
         return "handed out; which Pod has it is not known yet"
+    if use.holder.uid in uninvited:
+        return "its Pod came round the admission webhook and took it without a reservation"
     return "" if wanted else "not wanted any more; it goes when its Pod ends"
 
 

@@ -29,6 +29,11 @@ _FAREWELLS: Final = {
 }
 
 
+UNDO: Final = (
+    "undo what was edited by hand, or delete the MigSpec: it is made anew from what is there, and running Pods go on"
+)
+
+
 def report_of(state: NodeState, *, kubelet: KubeletSide, ledger_trouble: str, now: datetime) -> Report | None:
     """The report as of now; None without a MigSpec, or while there is nothing that could be said."""
     migspec = state.migspec
@@ -36,7 +41,7 @@ def report_of(state: NodeState, *, kubelet: KubeletSide, ledger_trouble: str, no
         return None
     time = now.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
     if not (state.hardware_known and state.looked):
-        trouble = _leaving(state) or state.driver_trouble or _kubelet_away(kubelet)
+        trouble = _leaving(state) or state.driver_trouble or kubelet_away(kubelet)
         if trouble is None:
             return None
         status = unhealthy(migspec.status or Status(0, state.boot_id), trouble, now=time)
@@ -52,7 +57,7 @@ def _leaving(state: NodeState) -> Trouble | None:
     return None if state.farewell is None else Trouble(AGENT_LEAVING, _FAREWELLS[state.farewell])
 
 
-def _kubelet_away(kubelet: KubeletSide) -> Trouble | None:
+def kubelet_away(kubelet: KubeletSide) -> Trouble | None:
     """That it does not answer; None also while it has not been asked yet."""
     status = kubelet.status
     return (
@@ -72,7 +77,7 @@ def _facts(state: NodeState, migspec: MigSpec, *, kubelet: KubeletSide, ledger_t
             for record in state.gpus.values()
             if record.gpu is not None
         ),
-        troubles=tuple(_troubles(state, migspec, kubelet)),
+        troubles=tuple(_troubles(state, kubelet)),
         warning="; ".join(_warnings(state, ledger_trouble=ledger_trouble)),
     )
 
@@ -104,7 +109,8 @@ def _gpu(state: NodeState, record: GpuRecord, gpu: Gpu, ready: frozenset[str]) -
         kept=record.kept,
         remark=record.switch.message if record.switch else "",
         remarks=unadoptable(state.adoption, record.instances, record.owned) if state.handed_over else {},
-        trouble=state.driver_trouble or record.trouble or _invalid(record, gpu),
+        uninvited=frozenset(pod.uid for pod in state.pods.values() if pod.needs and pod.uninvited),
+        trouble=state.driver_trouble or record.trouble or invalid(record, gpu),
     )
 
 
@@ -118,29 +124,42 @@ def _hopeless(state: NodeState, record: GpuRecord, gpu: Gpu) -> dict[Placed, str
     return {placed: why for placed, why in record.waiting.items() if blocked_for_good(placed, view)}
 
 
-def _invalid(record: GpuRecord, gpu: Gpu) -> Trouble | None:
+def invalid(record: GpuRecord, gpu: Gpu) -> Trouble | None:
+    """That the spec asks of a GPU what cannot be, so that it is left as it is."""
     if not record.fault:
         return None
-    text = f"GPU {gpu.index} ({gpu.uuid}): the spec cannot exist there: {record.fault}; nothing is changed on it"
+    text = (
+        f"GPU {gpu.index} ({gpu.uuid}): the spec cannot exist there: {record.fault}; nothing is changed on it; {UNDO}"
+    )
     return Trouble("InvalidSpec", text)
 
 
-def _troubles(state: NodeState, migspec: MigSpec, kubelet: KubeletSide) -> Iterator[Trouble]:
+def absent(state: NodeState) -> Iterator[tuple[str, Trouble]]:
+    """The GPUs by UUID that the spec wants slices on and that are not here; nothing while one is here that could not be read."""
+    if state.migspec is None or not state.hardware_known or any(record.gpu is None for record in state.gpus.values()):
+        return
+    here = {record.gpu.uuid for record in state.gpus.values() if record.gpu is not None}
+    for gpu in state.migspec.spec.gpus:
+        if gpu.uuid not in here and gpu.slices:
+            text = (
+                f"the spec names GPU {gpu.uuid}, which this node does not have (any more): that part is ignored; {UNDO}"
+            )
+            yield gpu.uuid, Trouble("GpuUnavailable", text)
+
+
+def _troubles(state: NodeState, kubelet: KubeletSide) -> Iterator[Trouble]:
     """What concerns the whole node, the most serious first."""
     if leaving := _leaving(state):
         yield leaving
     if state.driver_trouble:
         yield state.driver_trouble
-    if away := _kubelet_away(kubelet):
+    if away := kubelet_away(kubelet):
         yield away
     if state.spec_trouble:
         yield state.spec_trouble
     for record in state.gpus.values():
         if record.gpu is None and record.trouble:
             yield record.trouble
-    here = {record.gpu.uuid for record in state.gpus.values() if record.gpu is not None}
-    for gpu in migspec.spec.gpus:
-        if gpu.uuid not in here and gpu.slices:
-            yield Trouble("GpuUnavailable", f"the spec names GPU {gpu.uuid}, which this node does not have (any more)")
+    yield from (trouble for _, trouble in absent(state))
     if kubelet.status.reachable and kubelet.status.troubles:
         yield Trouble("KubeletTrouble", "; ".join(kubelet.status.troubles))

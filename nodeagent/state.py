@@ -101,6 +101,10 @@ class NodeState:
     looked: bool = False
     conditions: tuple[Condition, ...] = ()
     farewell: Farewell | None = None
+    node_uid: str = ""
+    """Of the Node's object; empty until it was seen."""
+    lost_at_boot: int | None = None
+    """How many slices of ours the last report named, where that was written before a reboot; None where there was none."""
     labelled: bool = False
     """Whether the Node says that it is handed over."""
     adoption: Adoption = NOTHING

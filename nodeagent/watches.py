@@ -15,7 +15,7 @@ from kube.listwatch import list_watch, raw
 from kube.resource import NODES, PODS, Resource
 from kube.transport import JsonObject
 from kube.watchstate import Delete, Event, Rejected, Synced, Upsert
-from mig.migspec import MigSpec
+from mig.migspec import MigSpec, Status
 from mig.migspec_json import migspec_from_json
 from mig.names import ADOPT_ANNOTATION, PARTITIONING_LABEL, PARTITIONING_MIG
 from nodeagent.adoption import adoption_from_annotation
@@ -95,9 +95,17 @@ class Watches:
         state.migspec = migspec
         if known is None or (known.uid, known.generation) != (migspec.uid, migspec.generation):
             log.info("spec", extra={"generation": migspec.generation, "epoch": migspec.spec.leader_epoch})
-        if not state.conditions and migspec.status is not None:
-            state.conditions = migspec.status.conditions
+        if known is None and migspec.status is not None:
+            self._last_report_seen(migspec.status)
         self._looker.prefer_claimed()
+
+    def _last_report_seen(self, status: Status) -> None:
+        """What our predecessor wrote, or we ourselves before the MigSpec was away for a while."""
+        state = self._state
+        if not state.conditions:
+            state.conditions = status.conditions
+        if status.boot_id not in ("", state.boot_id):
+            state.lost_at_boot = sum(item.owned and bool(item.uuid) for gpu in status.gpus for item in gpu.slices)
 
     async def _recover_ledger(self) -> None:
         """What is ours, where the ledger was lost, is what our last report says; no MigSpec, no report."""
@@ -116,6 +124,7 @@ class Watches:
 
     def _node_seen(self, node: JsonObject) -> None:
         state, metadata = self._state, node["metadata"]
+        state.node_uid = metadata["uid"]
         labelled = (metadata.get("labels") or {}).get(PARTITIONING_LABEL) == PARTITIONING_MIG
         adoption = adoption_from_annotation((metadata.get("annotations") or {}).get(ADOPT_ANNOTATION, ""))
         if (labelled, adoption) != (state.labelled, state.adoption):

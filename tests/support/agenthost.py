@@ -10,13 +10,15 @@ import urllib.error
 import urllib.request
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, Final, TypeVar
 
 from demo.stack import NAMESPACE, Stack
 from kube.client import Api
-from kube.errors import ApiError, NotFound
-from kube.resource import NODES, PODS, Resource
+from kube.errors import ApiError, Invalid, NotFound
+from kube.events import micro_time
+from kube.resource import EVENTS, NODES, PODS, Resource
 from mig.migspec import Claim, MigSpec, SliceState, Spec, SpecGpu, SpecSlice, Status, StatusSlice
 from mig.migspec_json import migspec_from_json, new_migspec, spec_to_json
 from mig.names import ADOPT_ANNOTATION, PARTITIONING_LABEL, PARTITIONING_MIG
@@ -46,6 +48,8 @@ class AgentHost:
     process: subprocess.Popen[bytes] | None = None
     kubeconfig: Path | None = None
     pods: list[str] = field(default_factory=list)
+    began: str = field(default_factory=lambda: micro_time(datetime.now(UTC)))
+    """When the test began, as Events write times."""
 
     @property
     def state_dir(self) -> Path:
@@ -127,19 +131,48 @@ class AgentHost:
         obj["spec"] = dict(spec)
         return int((await self.api.replace(MIGSPECS, obj))["metadata"]["generation"])
 
+    async def force(self, spec: Mapping[str, Any]) -> int:
+        """Write a spec that the API server refuses until it has taken in that the rules are gone."""
+        async with asyncio.timeout(20):
+            while True:
+                try:
+                    return await self.write(spec)
+                except Invalid:
+                    await asyncio.sleep(10 * POLL_S)
+
     async def migspec(self) -> MigSpec:
         """The MigSpec as stored."""
         return migspec_from_json(await self.api.get(MIGSPECS, self.node))
 
-    async def until(self, condition: Callable[[Status], bool], what: str, *, within_s: float = 20.0) -> Status:
-        """Wait for a report of the present generation for which the condition holds; a time-out shows the last report."""
+    async def until_whatever(self, condition: Callable[[Status], bool], what: str) -> Status:
+        """Wait for a report of whatever generation for which the condition holds."""
+        return await self.until(condition, what, judged=False)
+
+    async def until_event(self, kind: str, reason: str, *, number: int = 1) -> list[dict[str, Any]]:
+        """Wait for so many Events about the Node, the MigSpec or Pods, made since this test began."""
+
+        async def found() -> list[dict[str, Any]]:
+            events, _ = await self.api.list(EVENTS, namespace="default")
+            return [
+                event
+                for event in events
+                if event["regarding"]["kind"] == kind and event["reason"] == reason and event["eventTime"] >= self.began
+            ]
+
+        await _poll(found, lambda events: len(events) >= number, f"{number} Events {reason} about {kind}")
+        return await found()
+
+    async def until(
+        self, condition: Callable[[Status], bool], what: str, *, within_s: float = 20.0, judged: bool = True
+    ) -> Status:
+        """Wait for a report (of the present generation) for which the condition holds; a time-out shows the last report."""
         found: MigSpec | None = None
         try:
             async with asyncio.timeout(within_s):
                 while True:
                     found = await self.migspec()
                     status = found.status
-                    if status and status.observed_generation == found.generation and condition(status):
+                    if status and (not judged or status.observed_generation == found.generation) and condition(status):
                         return status
                     await asyncio.sleep(POLL_S)
         except TimeoutError as error:
