@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 
 from allocator.fleet import Reason
 from allocator.pods import MigPod
+from allocator.view import Spot
 from mig.migspec import Spec
 
 
@@ -30,6 +31,8 @@ class Write:
     spec: Spec
     reserved: tuple[str, ...] = ()
     """The uids of the Pods that get their slices by this write."""
+    released: tuple[Spot, ...] = ()
+    """The claims of Pods that have ended, which this write takes away."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -19,6 +19,7 @@ from allocator.fence import fence, highest_epoch
 from allocator.geometryfile import GeometryFile
 from allocator.index import Index
 from allocator.metrics import Metrics
+from allocator.obituaries import Obituaries
 from allocator.policy import Tiny
 from allocator.watching import Watches
 from allocator.writer import Writer
@@ -87,6 +88,7 @@ class Term:
 
     def __init__(self, api: Api, recorder: EventRecorder, metrics: Metrics, *, namespace: str, geometries: str) -> None:
         self._api = api
+        self._emit = recorder.emit
         self._announcer = Announcer(recorder.emit)
         self._metrics = metrics
         self._namespace = namespace
@@ -108,13 +110,22 @@ class Term:
             await fence(self._api, epoch=epoch)
             wake = asyncio.Event()
             self._index = index = Index(on_change=wake.set)
-            writer = Writer(self._api, index, epoch=epoch, announcer=self._announcer, metrics=metrics)
+            obituaries = Obituaries(self._api, self._emit)
+            writer = Writer(
+                self._api,
+                index,
+                epoch=epoch,
+                announcer=self._announcer,
+                metrics=metrics,
+                released=obituaries.released,
+            )
             controller = Controller(index, writer, epoch=epoch, policy=Tiny(), metrics=metrics, wake=wake)
             watches = Watches(self._api, index, metrics, on_listed=wake.set)
             file = GeometryFile(on_error=self._complain)
             async with asyncio.TaskGroup() as group:
                 watches.start(group, namespace=self._namespace, geometries=self._geometries, file=file)
                 group.create_task(controller.run(), name="rounds")
+                group.create_task(obituaries.run(), name="obituaries")
         finally:
             self._index = None
             metrics.leading.set(0)

@@ -64,6 +64,7 @@ def _writes(desk: Desk) -> list[Write]:
             generation=tracked.migspec.generation,
             spec=spec,
             reserved=tuple(reserved[tracked.migspec.name]),
+            released=tuple(spot for spot in tracked.spots if spot.claim.uid not in desk.view.pods),
         )
         for tracked, spec in desk.changed_specs()
     ]

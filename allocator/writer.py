@@ -7,7 +7,7 @@ round, not the writer, decides what to do. Nothing is repeated blindly.
 
 import asyncio
 import logging
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from functools import partial
@@ -19,6 +19,7 @@ from allocator.index import Index, read_node, read_spec
 from allocator.metrics import Metrics
 from allocator.patches import Operation, agent_label_patch, pod_patch, pod_status_patch, spec_patch
 from allocator.pods import MigPod
+from allocator.view import Spot
 from allocator.watching import MIGSPECS
 from kube.errors import AlreadyExists, ApiError, Conflict, Invalid, NotFound
 from kube.resource import NODES, PODS, Resource
@@ -97,6 +98,7 @@ class Writer:
         epoch: int,
         announcer: Announcer,
         metrics: Metrics,
+        released: Callable[[Iterable[Spot]], None],
         wall: Callable[[], datetime] = lambda: datetime.now(UTC),
     ) -> None:
         self._api = api
@@ -104,6 +106,7 @@ class Writer:
         self._epoch = epoch
         self._announcer = announcer
         self._metrics = metrics
+        self._released = released
         self._wall = wall
 
     async def carry_out(self, decisions: Decisions) -> Done:
@@ -146,6 +149,7 @@ class Writer:
                 raise
             self._index.specs.answered(key, read_spec(obj))
         done.reserved += write.reserved
+        self._released(write.released)
 
     async def _create(self, create: Create) -> None:
         key = Key("", create.node)

@@ -15,6 +15,7 @@ from allocator.patches import fence_patch
 from allocator.policy import Tiny
 from allocator.round import decide
 from allocator.shelf import Shelf
+from allocator.view import Spot
 from allocator.writer import Done, Writer
 from kube.errors import ApiError
 from kube.events import ObjectRef
@@ -35,6 +36,8 @@ class Leader:
         self.now = 1000.0
         self.memory = Memory()
         self.said: list[tuple[str, str, str]] = []
+        self.released: list[Spot] = []
+        """The claims of ended Pods that its writes took away."""
         self.api = StoreApi(store, fault=fault)
         self._runner = runner
         self._fence()
@@ -47,6 +50,7 @@ class Leader:
             epoch=epoch,
             announcer=announcer,
             metrics=metrics,
+            released=self.released.extend,
             wall=lambda: datetime(2026, 1, 1, tzinfo=UTC),
         )
         self._shown = store.version
