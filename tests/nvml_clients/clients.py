@@ -24,9 +24,14 @@ def go_nvml(node: SimNode, *args: str | int) -> Json:
 
 def cdi_spec(node: SimNode, *args: str) -> Json:
     """Let `nvidia-ctk` find the node's devices through NVML and describe them for container runtimes."""
-    tool = [str(built(NVIDIA_CTK)), "--quiet", "cdi", "generate", "--format=json", f"--driver-root={node.root}", *args]
-    spec: Json = json.loads(_run([sys.executable, "-m", machine.__name__, str(node.root), *tool], node))
+    spec: Json = json.loads(nvidia_ctk(node, "cdi", "generate", "--format=json", f"--driver-root={node.root}", *args))
     return spec
+
+
+def nvidia_ctk(node: SimNode, *args: str) -> str:
+    """Run NVIDIA's container toolkit where the driver's files are the node's; what it prints."""
+    tool = [str(built(NVIDIA_CTK)), "--quiet", *args]
+    return _run([sys.executable, "-m", machine.__name__, str(node.root), *tool], node)
 
 
 def _run(argv: list[str], node: SimNode) -> str:

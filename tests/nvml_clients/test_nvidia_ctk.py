@@ -5,17 +5,20 @@ for the nodes, and writes what a container runtime injects: the very names and n
 """
 
 from collections.abc import Iterator
+from itertools import zip_longest
 from pathlib import Path
 
 import pytest
 
 from mig.migspec import MigMode
 from mig.occupancy import Placed
+from nodeagent.devicenodes import CONTROL, Access
 from nodeagent.values import Gpu, Instance
 from simgpu import SimNode
 from tests.nvml_clients.clients import Json, cdi_spec
 from tests.simgpu.nvml import CI_1, ID_3G, Nvml
 from tests.support.driverprocess import DriverProcess
+from tests.support.handing import device_nodes
 
 # The first test of a fresh machine builds the program: half a minute on 2 cores, with Go and its modules to fetch besides.
 pytestmark = pytest.mark.timeout(900)
@@ -27,6 +30,9 @@ def admin(node: SimNode) -> Iterator[Nvml]:
     client = Nvml(node.environment())
     yield client
     client.close()
+
+
+CONTROL_PATHS = {f"/dev/{name}" for name in CONTROL}
 
 
 def nodes_by_name(spec: Json) -> dict[str, set[str]]:
@@ -42,10 +48,11 @@ def minors(root: Path) -> dict[str, int]:
 
 
 def nodes_of(instance: Instance, gpu: Gpu, node: SimNode) -> set[str]:
-    """What a container that uses our slice needs: its GPU, and the right to its GI and to the one CI that fills it."""
-    cap, table = f"gpu{gpu.index}/gi{instance.gi}", minors(node.root)
-    caps = {f"/dev/nvidia-caps/nvidia-cap{table[name]}" for name in (f"{cap}/access", f"{cap}/ci0/access")}
-    return {f"/dev/nvidia{gpu.index}", *caps}
+    """What the agent gives a container with this slice, but for the nodes that all containers get."""
+    assert gpu.minor is not None
+    assert instance.ci is not None
+    nodes = device_nodes(node.root).present(Access(gpu.minor, instance.gi, instance.ci))
+    return {each.path for each in nodes} - CONTROL_PATHS
 
 
 def seen_by_agent(driver: DriverProcess, node: SimNode) -> dict[str, set[str]]:
@@ -53,7 +60,7 @@ def seen_by_agent(driver: DriverProcess, node: SimNode) -> dict[str, set[str]]:
     found: dict[str, set[str]] = {}
     for gpu in (driver.gpu(index) for index in range(len(node.gpus))):
         if gpu.mig_mode is not MigMode.ENABLED:
-            found[str(gpu.index)] = found[gpu.uuid] = {f"/dev/nvidia{gpu.index}"}
+            found[str(gpu.index)] = found[gpu.uuid] = {f"/dev/nvidia{gpu.minor}"}
             continue
         by_id = sorted(driver.instances(gpu), key=lambda instance: instance.gi)  # the order of the MIG devices' indices
         for index, instance in enumerate(by_id):
@@ -73,15 +80,17 @@ def test_it_finds_the_devices_that_the_agent_finds(node: SimNode, driver: Driver
 
 def test_it_follows_what_the_agent_makes_and_destroys(node: SimNode, driver: DriverProcess) -> None:
     """Every profile of every GPU, made by the agent at its last place: found, with its nodes; destroyed: found no more."""
-    empty = nodes_by_name(cdi_spec(node, "--mode=nvml"))
-    for gpu in (driver.gpu(index) for index in range(len(node.gpus))):
-        for offer in gpu.shape.offers:
-            made = driver.create(gpu, Placed(offer.windows()[-1], offer.profile))
-            nodes = nodes_of(made, gpu, node)
-            found = nodes_by_name(cdi_spec(node, "--mode=nvml"))
-            assert found == {**empty, made.uuid: nodes, f"{gpu.index}:0": nodes}
-            driver.destroy(gpu, made)
-    assert nodes_by_name(cdi_spec(node, "--mode=nvml")) == empty
+    gpus = [driver.gpu(index) for index in range(len(node.gpus))]
+    whole = seen_by_agent(driver, node)  # no slice is there yet
+    for offers in zip_longest(*(gpu.shape.offers for gpu in gpus)):  # one slice on every GPU at a time
+        chosen = [(gpu, offer) for gpu, offer in zip(gpus, offers, strict=True) if offer]
+        made = [(gpu, driver.create(gpu, Placed(offer.windows()[-1], offer.profile))) for gpu, offer in chosen]
+        by_uuid = {slice_.uuid: nodes_of(slice_, gpu, node) for gpu, slice_ in made}
+        by_index = {f"{gpu.index}:0": nodes_of(slice_, gpu, node) for gpu, slice_ in made}
+        assert nodes_by_name(cdi_spec(node, "--mode=nvml")) == whole | by_uuid | by_index
+        for gpu, slice_ in made:
+            driver.destroy(gpu, slice_)
+    assert nodes_by_name(cdi_spec(node, "--mode=nvml")) == whole
 
 
 def test_a_divided_gpu_instance_is_as_many_devices(node: SimNode, admin: Nvml) -> None:
@@ -117,11 +126,11 @@ def test_the_right_to_change_mig_is_a_device_of_its_own(node: SimNode) -> None:
     assert found == {name: {f"/dev/nvidia-caps/nvidia-cap{table[name]}"} for name in ("config", "monitor")}
 
 
-def test_the_driver_s_libraries_come_from_its_root(node: SimNode) -> None:
-    """The library of this very driver version is mounted into every container, from where the driver lies."""
+def test_what_every_container_gets_is_what_the_agent_gives(node: SimNode) -> None:
+    """The control nodes; and the library of this very driver version, from where the driver lies."""
     edits = cdi_spec(node, "--mode=nvml")["containerEdits"]
     mounts = {mount["hostPath"]: mount["containerPath"] for mount in edits["mounts"]}
     (library,) = (node.root / "usr" / "lib").glob("*/libnvidia-ml.so.*.*")
     assert mounts[str(library)] == f"/{library.relative_to(node.root)}"
     nodes = {item["path"] for item in edits["deviceNodes"]}
-    assert {"/dev/nvidiactl", "/dev/nvidia-uvm", "/dev/nvidia-uvm-tools"} <= nodes
+    assert nodes - {"/dev/nvidia-modeset"} == CONTROL_PATHS  # that one is for drawing
