@@ -110,6 +110,7 @@ class NvidiaPlugin:
                 tasks.create_task(self._counts.run(), name="counts")
                 tasks.create_task(self._pods.run(), name="plugin-pods")
                 tasks.create_task(self._starter.run(), name="plugin-starter")
+                tasks.create_task(self._follow_node(), name="node")
                 tasks.create_task(self._follow_status(), name="status")
         finally:
             await self._pod_resources.close()
@@ -247,6 +248,14 @@ class NvidiaPlugin:
             gone=book.gone,
             cut_up=self._node.cut_up(),
         )
+
+    async def _follow_node(self) -> None:
+        """Counts and rounds depend on what the agent knows of hardware and usage, too."""
+        seen = -1
+        while True:
+            seen = await self._node.changed(seen)
+            self._counts.nudge()
+            self._starter.wake()
 
     async def _follow_status(self) -> None:
         """Tell when something has been wrong for long enough, or no longer is."""

@@ -38,7 +38,7 @@ class Enumerated:
         """Whether there was any answer yet, if only that nobody is there."""
         self.trouble: str | None = None
         self.grew_at = float("-inf")
-        """When ids were last listed that had not been: a plugin has enumerated."""
+        """When ids were last listed that had not been, and none has vanished since: a plugin has enumerated."""
         self.ever: frozenset[str] = frozenset()
         """All ids that were listed since `forget`: one of them that is missing was taken back by the plugin, or by the kubelet."""
         self._read = read
@@ -78,7 +78,10 @@ class Enumerated:
             self.answered, self.listed = False, {}
         else:
             self.trouble = None
-            if any(ids - self.listed.get(resource, frozenset()) for resource, ids in answer.items()):
+            before, now = (frozenset[str]().union(*each.values()) for each in (self.listed, answer))
+            if before - now:
+                self.grew_at = float("-inf")
+            if now - before:
                 self.grew_at = self._clock()
             self.answered, self.listed = True, dict(answer)
             self.ever = self.ever.union(*answer.values())

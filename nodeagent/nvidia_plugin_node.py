@@ -29,6 +29,11 @@ class NodeView:
         """Read anew who has what; False where somebody did not answer."""
         return await self._look()
 
+    async def changed(self, seen: int) -> int:
+        """Return once something changed after the count `seen`, and the count then."""
+        await self._state.changed.beyond(seen)
+        return self._state.changed.count
+
     @property
     def known(self) -> bool:
         """Whether the hardware was read and usage judged since the agent started."""

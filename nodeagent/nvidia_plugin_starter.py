@@ -127,11 +127,13 @@ class Starter:
         running_since = self._pods.running_since if self._pods.synced else None
         if running_since is None:
             return Plugin.AWAY
-        if now - self._listing.grew_at < REGISTERING_S:
+        grew_at = self._listing.grew_at
+        if running_since < self._goal_since and grew_at < self._goal_since:
+            return Plugin.THERE  # what it knows is older than the goal
+        if now - grew_at < REGISTERING_S:
             return Plugin.COMING
-        heard_of = self._listing.grew_at >= running_since - STATUS_LAG_S
-        enumerated = running_since < self._goal_since or heard_of or now - running_since >= PATIENCE_S
-        return Plugin.THERE if enumerated else Plugin.COMING
+        heard_of = grew_at >= running_since - STATUS_LAG_S
+        return Plugin.THERE if heard_of or now - running_since >= PATIENCE_S else Plugin.COMING
 
     async def _ask(self) -> None:
         goal = self._goal
