@@ -76,6 +76,23 @@ def test_a_blocked_call_blocks_alone_and_goes_on_when_the_fault_is_cleared(a100:
     assert answers == [[1, 1]]
 
 
+def test_a_blocked_call_goes_on_though_another_fault_takes_the_place_of_its_own(
+    a100: SimNode, connect: Connect
+) -> None:
+    """Clearing and injecting follow each other faster than a blocked call looks."""
+    nvml = connect(a100)
+    a100.inject(function="nvmlDeviceGetCount_v2", times=1, block_ms=300_000)
+    a100.reset_calls()
+    nvml.send("nvmlDeviceGetCount")
+    while not a100.calls():
+        pass
+    while a100.faults:  # taken: the call sleeps on it
+        pass
+    a100.clear_faults()
+    a100.inject(function="nvmlShutdown", block_ms=300_000)
+    assert nvml.receive() == 1
+
+
 def test_a_fault_for_no_known_function_is_refused(a100: SimNode) -> None:
     with pytest.raises(SimGpuError, match="no function 'nvmlDoWhatIMean'"):
         a100.inject(function="nvmlDoWhatIMean", code=1)
