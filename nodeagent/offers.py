@@ -5,6 +5,7 @@ whether an `Allocate` is sound; it promises that an id goes to a second Pod only
 of gRPC, and nothing of the hardware: whoever keeps it offers, withdraws and drops.
 """
 
+import logging
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from collections.abc import Set as AbstractSet
 from dataclasses import dataclass
@@ -13,6 +14,8 @@ from mig.placements import Window
 from mig.profiles import Profile
 from nodeagent.devicenodes import Access
 from nodeagent.pulse import Pulse
+
+log = logging.getLogger(__name__)
 
 DROP_AFTER_S = 1.0
 """Least time between `withdraw` and `drop`. The kubelet crashes when an id vanishes while it allocates that id, and it needs some
@@ -154,6 +157,8 @@ class Offers:
         free = frozenset(available)
         self._regarded_free[profile] = free.difference(must_include)
         chosen = list(must_include)
+        if lost := free & (self._handed_out.keys() | self._in_use):
+            log.debug("the kubelet regards as free what is in use, or was a moment ago: %s", ", ".join(sorted(lost)))
         candidates = [line.id for line in self.listed(profile) if line.id in free and self._may_hand_out(line.id)]
         order = {device_id: rank for rank, device_id in enumerate(self._claimed.get(profile, ()))}
         candidates.sort(key=lambda each: (each in self._held_back, order.get(each, len(order))))
