@@ -66,8 +66,7 @@ class Machine:
 
 def is_empty(gpu: Gpu) -> bool:
     """Whether there is no GPU instance and no process."""
-    instances = [gi for profile in nvml.profiles(gpu.handle) for gi in nvml.gpu_instances(gpu.handle, profile)]
-    return not instances and not nvml.get("nvmlDeviceGetComputeRunningProcesses", gpu.handle)
+    return not (nvml.instances(gpu.handle) or nvml.get("nvmlDeviceGetComputeRunningProcesses", gpu.handle))
 
 
 def gpus() -> tuple[Gpu, ...]:

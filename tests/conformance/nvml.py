@@ -157,6 +157,22 @@ def gpu_instances(gpu: Any, profile: Profile) -> list[Any]:
     return [ctypes.cast(each, pynvml.c_nvmlGpuInstance_t) for each in array[: count.value]]
 
 
+def instances(gpu: Any) -> list[tuple[Profile, Any, Any]]:
+    """Profile, handle and info of every GPU instance that is there now."""
+    return [
+        (profile, gi, get("nvmlGpuInstanceGetInfo", gi))
+        for profile in profiles(gpu)
+        for gi in gpu_instances(gpu, profile)
+    ]
+
+
+def mig_devices(gpu: Any) -> list[Any]:
+    """The handles of all MIG devices, by index, as clients without any right find them."""
+    _, most = number("nvmlDeviceGetMaxMigDeviceCount", gpu)
+    answers = [read(type(gpu), "nvmlDeviceGetMigDeviceHandleByIndex", gpu, index) for index in range(most)]
+    return [device for code, device in answers if code == SUCCESS]
+
+
 def compute_profiles(gi: Any) -> dict[int, Any]:
     """Enum → version 2 of every compute instance profile that this GPU instance has."""
     structure = pynvml.c_nvmlComputeInstanceProfileInfo_v2_t

@@ -1,6 +1,5 @@
 """Which compute instance fills a GPU instance. The agent makes exactly that one; the inviting other enums are traps. Reads only."""
 
-from collections.abc import Iterator
 from typing import Any
 
 from tests.conformance import nvml
@@ -17,11 +16,9 @@ BY_ENUM = "nvmlGpuInstanceGetComputeInstanceProfileInfo"
 BY_ENUM_V = "nvmlGpuInstanceGetComputeInstanceProfileInfoV"
 
 
-def instances(gpu: Gpu) -> Iterator[tuple[Profile, Any, str]]:
+def instances(gpu: Gpu) -> list[tuple[Profile, Any, str]]:
     """Profile, handle and name of every GPU instance."""
-    for profile in nvml.profiles(gpu.handle):
-        for gi in nvml.gpu_instances(gpu.handle, profile):
-            yield profile, gi, f"{gpu} GI {nvml.get('nvmlGpuInstanceGetInfo', gi).id}"
+    return [(profile, gi, f"{gpu} GI {info.id}") for profile, gi, info in nvml.instances(gpu.handle)]
 
 
 def test_the_filling_compute_instance_goes_by_slice_count(machine: Machine, facts: Facts) -> None:

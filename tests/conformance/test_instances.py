@@ -4,19 +4,9 @@ from typing import Any
 
 from tests.conformance import nvml
 from tests.conformance.facts import Facts, pynvml
-from tests.conformance.machine import Gpu, Machine
-from tests.conformance.nvml import Profile
+from tests.conformance.machine import Machine
 
 REMAINING = "nvmlDeviceGetGpuInstanceRemainingCapacity"
-
-
-def there(gpu: Gpu) -> list[tuple[Profile, Any, Any]]:
-    """Profile, handle and info of every instance."""
-    return [
-        (profile, gi, nvml.get("nvmlGpuInstanceGetInfo", gi))
-        for profile in nvml.profiles(gpu.handle)
-        for gi in nvml.gpu_instances(gpu.handle, profile)
-    ]
 
 
 def place(info: Any) -> tuple[int, int]:
@@ -26,7 +16,7 @@ def place(info: Any) -> tuple[int, int]:
 def test_an_instance_lies_where_its_profile_may_lie(machine: Machine, facts: Facts) -> None:
     """Listed under the profile id that it names itself, at one of that profile's places, on the GPU that was asked."""
     for gpu in machine.with_instances():
-        for profile, _, info in there(gpu):
+        for profile, _, info in nvml.instances(gpu.handle):
             where = f"{gpu} GI {info.id}"
             facts.same("its profile id", expected=profile.id, found=info.profileId, where=where)
             facts.holds("its place is a possible one", place(info) in profile.places, where=where, found=place(info))
@@ -37,7 +27,7 @@ def test_an_instance_lies_where_its_profile_may_lie(machine: Machine, facts: Fac
 def test_an_instance_is_found_by_its_id(machine: Machine, facts: Facts) -> None:
     """Ids tell the instances of one GPU apart; one that nobody has is not found."""
     for gpu in machine.with_instances():
-        infos = [info for *_, info in there(gpu)]
+        infos = [info for *_, info in nvml.instances(gpu.handle)]
         facts.same("different ids", expected=len(infos), found=len({info.id for info in infos}), where=gpu)
         for info in infos:
             same = nvml.get("nvmlGpuInstanceGetInfo", nvml.get("nvmlDeviceGetGpuInstanceById", gpu.handle, info.id))
@@ -51,14 +41,14 @@ def test_an_instance_is_found_by_its_id(machine: Machine, facts: Facts) -> None:
 def test_instances_never_overlap(machine: Machine, facts: Facts) -> None:
     """No memory slice belongs to two."""
     for gpu in machine.with_instances():
-        slices = [s for *_, info in there(gpu) for s in range(place(info)[0], sum(place(info)))]
+        slices = [s for *_, info in nvml.instances(gpu.handle) for s in range(place(info)[0], sum(place(info)))]
         facts.same("memory slices taken once", expected=len(set(slices)), found=len(slices), where=gpu)
 
 
 def test_remaining_capacity_counts_the_free_places(machine: Machine, facts: Facts) -> None:
     """On an empty GPU all that a profile may have; never more than its places that are free, nor than its bound leaves."""
     for gpu in machine.cut():
-        instances = there(gpu)
+        instances = nvml.instances(gpu.handle)
         taken = {s for *_, info in instances for s in range(place(info)[0], sum(place(info)))}
         for profile in nvml.profiles(gpu.handle):
             where, (code, left) = f"{gpu} {profile.name}", nvml.number(REMAINING, gpu.handle, profile.id)

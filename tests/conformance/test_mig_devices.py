@@ -13,14 +13,8 @@ Key = tuple[int, int, str]
 
 
 def enumerated(gpu: Gpu) -> dict[Key, Any]:
-    """By index, as clients without any right do: (GI id, CI id, UUID) → handle."""
-    found = {}
-    _, most = nvml.number("nvmlDeviceGetMaxMigDeviceCount", gpu.handle)
-    for index in range(most):
-        code, device = nvml.read(type(gpu.handle), "nvmlDeviceGetMigDeviceHandleByIndex", gpu.handle, index)
-        if code == nvml.SUCCESS:
-            found[key(device)] = device
-    return found
+    """By index: (GI id, CI id, UUID) → handle."""
+    return {key(device): device for device in nvml.mig_devices(gpu.handle)}
 
 
 def key(device: Any) -> Key:
@@ -32,12 +26,10 @@ def key(device: Any) -> Key:
 def listed(gpu: Gpu) -> dict[Key, tuple[Profile, Any]]:
     """Through the instances, as an administrator does: the same keys → profile of the GI, info of the CI."""
     found = {}
-    for profile in nvml.profiles(gpu.handle):
-        for gi in nvml.gpu_instances(gpu.handle, profile):
-            gi_id = nvml.get("nvmlGpuInstanceGetInfo", gi).id
-            for ci in nvml.compute_instances(gi):
-                info = nvml.get("nvmlComputeInstanceGetInfo", ci)
-                found[gi_id, info.id, nvml.get("nvmlDeviceGetUUID", info.device)] = profile, info
+    for profile, gi, instance in nvml.instances(gpu.handle):
+        for ci in nvml.compute_instances(gi):
+            info = nvml.get("nvmlComputeInstanceGetInfo", ci)
+            found[instance.id, info.id, nvml.get("nvmlDeviceGetUUID", info.device)] = profile, info
     return found
 
 

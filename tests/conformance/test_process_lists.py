@@ -59,11 +59,7 @@ def test_an_entry_names_its_instance(machine: Machine, facts: Facts) -> None:
         _, _, entries = ask(gpu.handle, 256)
         named = {entry.gpuInstanceId for entry in entries}
         if gpu.current == 1:
-            ids = {
-                nvml.get("nvmlGpuInstanceGetInfo", gi).id
-                for profile in nvml.profiles(gpu.handle)
-                for gi in nvml.gpu_instances(gpu.handle, profile)
-            }
+            ids = {info.id for *_, info in nvml.instances(gpu.handle)}
             facts.holds("its GPU instance exists", named <= ids, where=gpu, found=sorted(named))
         else:
             facts.holds("it names no GPU instance", named <= {nvml.WHOLE_GPU}, where=gpu, found=sorted(named))
@@ -73,12 +69,10 @@ def test_a_mig_device_lists_its_own(machine: Machine, facts: Facts) -> None:
     """The lists of a GPU's MIG devices are, together, the list of the GPU."""
     for gpu in machine.with_instances():
         _, _, entries = ask(gpu.handle, 256)
-        parts = []
-        for index in range(nvml.number("nvmlDeviceGetMaxMigDeviceCount", gpu.handle)[1]):
-            code, device = nvml.read(type(gpu.handle), "nvmlDeviceGetMigDeviceHandleByIndex", gpu.handle, index)
-            if code != nvml.SUCCESS:
-                continue
-            own = [(entry.pid, nvml.get("nvmlDeviceGetGpuInstanceId", device)) for entry in ask(device, 256)[2]]
-            parts += own
+        parts = [
+            (entry.pid, nvml.get("nvmlDeviceGetGpuInstanceId", device))
+            for device in nvml.mig_devices(gpu.handle)
+            for entry in ask(device, 256)[2]
+        ]
         whole = sorted((entry.pid, entry.gpuInstanceId) for entry in entries)
         facts.same("processes of all MIG devices", expected=whole, found=sorted(parts), where=gpu)

@@ -83,6 +83,16 @@ def _build(program: Program, binary: Path, *, go: Path, report: Callable[[str], 
         whole.rename(binary)
 
 
+def main() -> None:
+    """Build all, where somebody can see how far it is."""
+    for program in (GO_NVML, NVIDIA_CTK):
+        say(f"{program.name}: {built(program)}")
+
+
 def _c_compiler() -> list[str]:
     command = compiler()
     return [sys.executable, zigcc.__file__, *command] if "ziglang" in command else command
+
+
+if __name__ == "__main__":
+    main()
