@@ -48,9 +48,12 @@ class Node:
         self.pod_resources_socket = directory / "root" / "pod-resources" / "kubelet.sock"
         self.containers_dir = directory / "containers"
         """One JSON file a container, NAMESPACE_POD_CONTAINER_ATTEMPT.json, with what the kubelet handed to it."""
+        self.static_pods_dir = directory / "manifests"
+        """A manifest in here is a static Pod: the kubelet runs it, whatever the API server says."""
         self.kubelet_log = directory / "kubelet.log"
         self._check_paths()
-        for folder in (self.device_plugin_dir, self.containers_dir, directory / "root", directory / "scratch"):
+        folders = (self.device_plugin_dir, self.containers_dir, self.static_pods_dir, directory / "root")
+        for folder in (*folders, directory / "scratch"):
             folder.mkdir(parents=True)
         self._binary = str(binary)
         self._supervisor = supervisor
@@ -152,6 +155,7 @@ class Node:
             "containerRuntimeEndpoint": f"unix://{self.directory}/cri.sock",
             "podLogsDir": f"{self.directory}/pod-logs",
             "volumePluginDir": f"{self.directory}/volume-plugins",
+            "staticPodPath": str(self.static_pods_dir),
             # No container has a cgroup, and nothing of the machine's own is to change.
             "cgroupsPerQOS": False,
             "enforceNodeAllocatable": [],

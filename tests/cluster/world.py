@@ -13,8 +13,10 @@ from demo.stack import Stack, StackNode
 from demo.timeline import PodTrack, Step, Timeline
 from kube.client import Api
 from kube.errors import NotFound
-from kube.resource import NAMESPACES, PODS
+from kube.resource import EVENTS, NAMESPACES, PODS, Resource
 from mig.migspec import MigSpec, SliceState, StatusSlice
+
+BINDINGS = Resource("", "v1", "bindings")
 
 PATIENCE_S = 30.0
 """How long anything may take before a test fails; nothing here is a measurement."""
@@ -92,6 +94,26 @@ class World:
         while not holds():
             assert time.monotonic() < deadline, f"never so: {what}\n{self.describe()}"
             await asyncio.sleep(0.05)
+
+    async def event(self, reason: str, *, kind: str, name: str) -> dict[str, Any]:
+        """Wait for an Event with this reason that is about this object, or about another and names it."""
+        async with asyncio.timeout(PATIENCE_S):
+            while True:
+                events, _ = await self.api.list(EVENTS)
+                for item in events:
+                    about = item["regarding"]
+                    if (
+                        item["reason"] == reason
+                        and about["kind"] == kind
+                        and name in (about["name"], *item["note"].split())
+                    ):
+                        return item
+                await asyncio.sleep(0.1)
+
+    async def bind(self, name: str, node: str) -> None:
+        """Bind a Pod, as a scheduler does."""
+        target = {"apiVersion": "v1", "kind": "Node", "name": node}
+        await self.api.create(BINDINGS, {"metadata": {"name": name}, "target": target}, namespace=self.namespace)
 
     async def running(self, *names: str, timeout_s: float = PATIENCE_S) -> None:
         """Wait until these Pods have started to run."""
