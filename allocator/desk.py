@@ -148,6 +148,12 @@ class Desk:
         """Begin to say what the GPU shall hold."""
         self._own(node).setdefault(gpu, {})
 
+    def drop_gpu(self, node: str, gpu: str) -> None:
+        """Say no more what the GPU shall hold."""
+        for placed in list(self.slots(node).get(gpu, {})):
+            self.unclaim(node, gpu, placed)
+        self._own(node).pop(gpu, None)
+
     def add(self, node: str, gpu: str, placed: Placed) -> None:
         """Want one more slice, warm."""
         self._own(node)[gpu].setdefault(placed, None)

@@ -1,8 +1,9 @@
 """A node's way in and out: its MigSpec is made, its GPUs are taken on, and everything is given back when the label goes.
 
 Handing over: MigSpec with no GPU named, agent label. When the agent has reported, each MIG-enabled GPU is named together with
-every slice of ours that lies on it, so that naming it never takes anything away. Handing back: free slices go, claims stay; when
-the report shows nothing of ours any more the MigSpec goes, then the agent label. What has not been reported is not nothing.
+every slice of ours that lies on it, so that naming it never takes anything away; one that is gone is named no more. Handing
+back: free slices go, claims stay; when the report shows nothing of ours any more the MigSpec goes, then the agent label. What
+has not been reported is not nothing.
 """
 
 from dataclasses import dataclass, field
@@ -62,6 +63,8 @@ def _node(desk: Desk, facts: NodeFacts, life: NodeLife) -> None:
 
 def _take_on_gpus(desk: Desk, tracked: Tracked) -> None:
     name = tracked.migspec.name
+    for uuid in _absent_gpus(tracked):
+        desk.drop_gpu(name, uuid)
     for uuid, gpu in tracked.cut_gpus.items():
         slices = desk.slots(name)
         if uuid in slices or len(slices) >= MAX_GPUS:
@@ -71,6 +74,18 @@ def _take_on_gpus(desk: Desk, tracked: Tracked) -> None:
             desk.name_gpu(name, uuid)
             for placed in existing:
                 desk.add(name, uuid, placed)
+
+
+def _absent_gpus(tracked: Tracked) -> tuple[str, ...]:
+    """GPUs of the spec that an up-to-date report does not know, and nobody claims: swapped, or not to be found.
+
+    Nothing is lost by not naming them: one that comes back is taken on again, with what lies on it.
+    """
+    status = tracked.migspec.status
+    if status is None or not status.gpus or tracked.judged < tracked.migspec.generation:
+        return ()
+    claimed = {spot.gpu for spot in tracked.spots}
+    return tuple(uuid for uuid in tracked.slots if uuid not in claimed and status.gpu(uuid) is None)
 
 
 def _existing_slices(gpu: StatusGpu) -> tuple[Placed, ...]:

@@ -137,7 +137,13 @@ class Agent:
         return self._state.exists(device_id)
 
     def _make_hardware(self, record: GpuRecord, worker: Worker) -> Hardware:
-        return Hardware(record=record, driver=self._outside.driver, worker=worker, ledger=self._outside.ledger)
+        return Hardware(
+            record=record,
+            driver=self._outside.driver,
+            worker=worker,
+            ledger=self._outside.ledger,
+            on_missing=lambda entries: self._state.missed(record, entries, now=self._outside.clock()),
+        )
 
     def _make_keeper(self, hardware: Hardware) -> Keeper:
         async def look() -> bool:

@@ -50,6 +50,10 @@ class Refused(DriverError):
     """The driver says no for a reason that repeating does not change."""
 
 
+class NotPermitted(Refused):
+    """The driver does not let this process do it. The hardware is well; others may still use it."""
+
+
 class Driver(Protocol):
     """What the agent needs of a driver. Every method blocks, and raises `DriverError`."""
 

@@ -6,7 +6,7 @@ Deciding what to do is not done here.
 """
 
 import logging
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import replace
 from typing import Final
 
@@ -16,6 +16,7 @@ from nodeagent.ledger import Ledger
 from nodeagent.ownership import Entry, owned_among, settled
 from nodeagent.state import GpuRecord
 from nodeagent.values import Gpu, Instance, Processes
+from nodeagent.vanished import missing
 from nodeagent.workers import Worker
 
 log = logging.getLogger(__name__)
@@ -37,8 +38,19 @@ TURN_S: Final = 0.2
 class Hardware:
     """One GPU through its worker. Raises `DriverError` as the driver does."""
 
-    def __init__(self, *, record: GpuRecord, driver: Driver, worker: Worker, ledger: Ledger) -> None:
+    def __init__(
+        self,
+        *,
+        record: GpuRecord,
+        driver: Driver,
+        worker: Worker,
+        ledger: Ledger,
+        on_missing: Callable[[tuple[Entry, ...]], None] = lambda _: None,
+    ) -> None:
+        """`on_missing` is told, before anybody acts on it, what a reading misses of ours that we did not take away."""
         self.record = record
+        self._on_missing = on_missing
+        self._taken_away: set[str] = set()
         self._driver = driver
         self._worker = worker
         self._ledger = ledger
@@ -63,6 +75,10 @@ class Hardware:
             record.failed.clear()
             record.blocked.clear()
         record.gpu, record.instances = gpu, instances
+        by_us = self._taken_away | record.leaving.keys()
+        if gone := missing(self._ledger.entries, instances, gpu=gpu.uuid, by_us=by_us):
+            log.warning("gone behind our back: %s", ", ".join(entry.uuid for entry in gone), extra={"gpu": gpu.uuid})
+            self._on_missing(gone)
         await self.settle()
 
     async def settle(self) -> None:
@@ -73,6 +89,7 @@ class Hardware:
         entries = settled(self._ledger.entries, {record.gpu.uuid: record.instances})
         record.owned = frozenset(item.gi for item in owned_among(record.instances, entries))
         await self._ledger.settle(entries)
+        self._taken_away.clear()
 
     async def intend(self, gpu: Gpu, places: Iterable[Placed]) -> None:
         """Write down what is going to be made."""
@@ -97,13 +114,15 @@ class Hardware:
         return instance
 
     async def complete(self, gpu: Gpu, instance: Instance) -> Instance:
-        """Fill a half-made instance."""
+        """Fill a half-made instance. Its compute instance may come with another UUID than the one that was there before."""
+        await self._ledger.intend(gpu.uuid, [instance.placed])
         whole = await self._worker.call(lambda: self._driver.complete(gpu, instance), deadline_s=CHANGE_S)
         self._put(whole)
         return whole
 
     async def destroy(self, gpu: Gpu, instance: Instance) -> None:
         """Take one instance away."""
+        self._taken_away.add(instance.uuid)
         await self._worker.call(lambda: self._driver.destroy(gpu, instance), deadline_s=CHANGE_S)
         record = self.record
         record.instances = tuple(item for item in record.instances if item.gi != instance.gi)

@@ -12,7 +12,7 @@ from typing import Final
 from mig.migspec import MigMode
 from mig.occupancy import Placed
 from nodeagent.departures import Departures, Observe, device_of
-from nodeagent.driver import DriverError, DriverSilent, DriverUnavailable, GpuUnavailable, LeftBehind
+from nodeagent.driver import DriverError, DriverSilent, DriverUnavailable, GpuUnavailable, LeftBehind, NotPermitted
 from nodeagent.hardware import Hardware
 from nodeagent.kubeletside import KubeletSide
 from nodeagent.migmode import MigSwitch
@@ -22,6 +22,7 @@ from nodeagent.report import SILENT, Trouble
 from nodeagent.state import Failure, Farewell, NodeState
 from nodeagent.takeover import Takeover
 from nodeagent.values import Gpu, Instance
+from nodeagent.vanished import still_told
 
 log = logging.getLogger(__name__)
 
@@ -77,6 +78,11 @@ class Keeper:
         self._read_at = float("-inf")
         self._pulse.fire()
 
+    def retire(self) -> None:
+        """The GPU is gone: what it had is offered no more, unless another keeper finds it elsewhere."""
+        for device_id in self._offered:
+            self._departures.forget(device_id)
+
     async def run(self) -> None:
         """Eternal. Ends only by `DriverUnavailable`, after which the whole session must be opened anew."""
         while True:
@@ -120,6 +126,9 @@ class Keeper:
         self._read_at = self._clock() + self._resync_s
         self._failures = 0
         self._record.trouble = None
+        if not self._record.failed:
+            self._record.denied = None  # nothing that we are to do is refused any more
+        self._record.vanished = still_told(self._record.vanished, pods=self._state.pods, now=self._clock())
         self._sync_offers()
         self._on_read()
         self._state.changed.fire()
@@ -173,6 +182,7 @@ class Keeper:
             return True
         self._observe(step, "ok")
         self._record.failed.pop(placed, None)
+        self._record.denied = None
         log.info(
             "%sd",
             step,
@@ -198,6 +208,8 @@ class Keeper:
         pause = min(FIRST_RETRY_S * 2 ** (tries - 1), LAST_RETRY_S)
         message = f"could not be made: {error}; tried {tries} times, next in {pause:.0f} s"
         self._record.failed[placed] = Failure(message, tries, before.since if before else now, now + pause)
+        if isinstance(error, NotPermitted):
+            self._record.denied = Trouble("NoPermission", f"GPU {self._record.index}: {error}")
         log.warning("%s", message, extra={"gpu": self._record.index, "profile": placed.profile})
         self._state.changed.fire()
 

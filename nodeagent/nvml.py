@@ -60,7 +60,13 @@ class NvmlDriver:
     def gpu(self, index: int) -> Gpu:
         """Identify the GPU and, where MIG is on, ask it for every profile and placement."""
         handle = self._handle(index)
-        uuid: str = self._nvml.call("nvmlDeviceGetUUID", handle)
+        try:
+            uuid: str = self._nvml.call("nvmlDeviceGetUUID", handle)
+        except GpuUnavailable:
+            self._handles.pop(
+                index, None
+            )  # it means the GPU that was here; if another takes its place, it is found next time
+            raise
         model: str = self._nvml.call("nvmlDeviceGetName", handle)
         mode, cut = self._mig_mode(handle)
         return Gpu(

@@ -16,6 +16,7 @@ from nodeagent.driver import (
     InUse,
     NoRoom,
     NoSuchInstance,
+    NotPermitted,
     Refused,
 )
 
@@ -37,6 +38,7 @@ _MEANING: Final[dict[int, type[DriverError]]] = {
     pynvml.NVML_ERROR_IN_USE: InUse,
     pynvml.NVML_ERROR_INSUFFICIENT_RESOURCES: NoRoom,
     pynvml.NVML_ERROR_NOT_FOUND: NoSuchInstance,
+    pynvml.NVML_ERROR_NO_PERMISSION: NotPermitted,
 }
 
 _ADVICE: Final[dict[int, str]] = {

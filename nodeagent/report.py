@@ -71,6 +71,7 @@ class GpuFacts:
     kept: frozenset[int] = frozenset()
     remarks: Mapping[int, str] = field(default_factory=dict)
     remark: str = ""
+    vanished: Mapping[Placed, str] = field(default_factory=dict)
     unoffered: str = "exists; the kubelet does not offer it yet"
     uninvited: frozenset[str] = frozenset()
     """Uids of Pods that came round the admission webhook."""
@@ -149,8 +150,12 @@ def _existing(item: Instance, facts: GpuFacts, *, wanted: bool) -> StatusSlice:
         uuid=item.uuid,
         owned=item.gi in facts.owned,
         holder=_holder(use),
-        message=message[:_MESSAGE_LIMIT],
+        message=_joined(message, facts.vanished.get(item.placed))[:_MESSAGE_LIMIT],
     )
+
+
+def _joined(*parts: str | None) -> str:
+    return "; ".join(part for part in parts if part)
 
 
 def _state(item: Instance, facts: GpuFacts, *, wanted: bool) -> tuple[SliceState, str]:
@@ -186,7 +191,7 @@ def _missing(item: Placed, facts: GpuFacts) -> StatusSlice:
     passing = facts.trouble is not None and facts.trouble.reason == SILENT
     failed = facts.failed.get(item) or ("" if passing else trouble)
     state = SliceState.FAILED if failed else SliceState.CREATING
-    message = failed or trouble or facts.waiting.get(item, "")
+    message = _joined(failed or trouble or facts.waiting.get(item), facts.vanished.get(item))
     return StatusSlice(item.window, item.profile, state, message=message[:_MESSAGE_LIMIT])
 
 

@@ -89,6 +89,10 @@ def _warnings(state: NodeState, *, ledger_trouble: str) -> Iterator[str]:
     if state.handed_over:
         gpus = [(record.gpu, record.instances) for record in state.gpus.values() if record.gpu is not None]
         yield from misunderstandings(state.adoption, gpus)
+    for record in state.gpus.values():
+        for placed, item in record.vanished.items():
+            if item.use is not None:
+                yield f"GPU {record.index}: {placed.profile} at {placed.window.start}: {item.text}"
     yield from (record.switch.message for record in state.gpus.values() if record.switch is not None)
 
 
@@ -107,6 +111,7 @@ def _gpu(state: NodeState, record: GpuRecord, gpu: Gpu, ready: frozenset[str]) -
         failed={**_hopeless(state, record, gpu), **failed},
         waiting=record.waiting,
         kept=record.kept,
+        vanished={placed: item.text for placed, item in record.vanished.items()},
         remark=record.switch.message if record.switch else "",
         remarks=unadoptable(state.adoption, record.instances, record.owned) if state.handed_over else {},
         uninvited=frozenset(pod.uid for pod in state.pods.values() if pod.needs and pod.uninvited),
@@ -157,6 +162,7 @@ def _troubles(state: NodeState, kubelet: KubeletSide) -> Iterator[Trouble]:
         yield away
     if state.spec_trouble:
         yield state.spec_trouble
+    yield from (record.denied for record in state.gpus.values() if record.denied)
     for record in state.gpus.values():
         if record.gpu is None and record.trouble:
             yield record.trouble

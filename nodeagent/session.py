@@ -79,6 +79,8 @@ class Session:
         log.info("the driver answers", extra={"version": facts.version, "gpus": facts.gpu_count})
         self._state.driver = facts
         self._state.driver_trouble = None
+        for index in [each for each in self.hardware if each >= facts.gpu_count]:
+            self._forget(index)
         for index in range(facts.gpu_count):
             if index not in self.hardware:
                 record = self._state.gpus[index] = GpuRecord(index)
@@ -97,8 +99,16 @@ class Session:
         except* DriverUnavailable as group:
             raise DriverUnavailable(str(_first(group))) from group
 
+    def _forget(self, index: int) -> None:
+        """The driver counts fewer GPUs than before; those that are left may have moved to other indices, with their slices."""
+        log.warning("a GPU is gone", extra={"index": index})
+        self.keepers.pop(index).retire()
+        self.workers.pop(index).stop()
+        del self.hardware[index], self._state.gpus[index]
+
     def _returned(self, index: int) -> None:
-        self.keepers[index].read_again()
+        if keeper := self.keepers.get(index):
+            keeper.read_again()
 
     def _unavailable(self, error: DriverError) -> None:
         trouble = Trouble("DriverUnavailable", str(error))

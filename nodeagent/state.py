@@ -4,7 +4,7 @@ It holds values and answers simple questions about them; whoever decides takes f
 `usage.Sight`, `report.Facts`), and whoever learns something writes it in here and fires `changed`.
 """
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from enum import Enum, auto
 
@@ -13,11 +13,13 @@ from mig.occupancy import Placed
 from mig.profiles import Profile
 from nodeagent.adoption import NOTHING, Adoption
 from nodeagent.leaving import Stage
+from nodeagent.ownership import Entry
 from nodeagent.pods import PodView
 from nodeagent.pulse import Pulse
 from nodeagent.report import Trouble
 from nodeagent.usage import Memory, Offered, Use
 from nodeagent.values import DriverFacts, Gpu, Instance
+from nodeagent.vanished import Vanished
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,6 +58,10 @@ class GpuRecord:
     """Ours since the admin said so, and not in the spec yet: kept until the allocator has taken them in."""
     unjudged: frozenset[str] = frozenset()
     """The UUIDs of those of them of which it is not known yet who uses them: not offered."""
+    vanished: dict[Placed, Vanished] = field(default_factory=dict)
+    """Slices of ours that went behind our back, by the place where they were."""
+    denied: Trouble | None = None
+    """That the driver does not let us change anything."""
     switch: Failure | None = None
     """Why MIG mode, which we are to turn on, is still off; `retry_at` says when to try again."""
     kept: frozenset[int] = frozenset()
@@ -127,6 +133,11 @@ class NodeState:
         """The slices that the spec wants on a GPU; None where it does not name that GPU, so that nothing is to be done."""
         named = self.migspec.spec.gpu(uuid) if self.migspec else None
         return tuple(item.placed for item in named.slices) if named else None
+
+    def missed(self, record: GpuRecord, entries: Iterable[Entry], *, now: float) -> None:
+        """Note that slices of ours went behind our back, with who used them."""
+        for entry in entries:
+            record.vanished[entry.placed] = Vanished(entry.uuid, now, self.use(entry.uuid))
 
     def use(self, device_id: str) -> Use | None:
         """Who uses one of our slices."""

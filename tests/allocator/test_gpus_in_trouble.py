@@ -84,3 +84,59 @@ def test_without_another_place_a_reservation_on_a_gpu_that_hangs_stays() -> None
         w.machines["n1"].ill.clear()
         w.run()
         assert w.bound_to("stays") == "n1"
+
+
+def swap(w: World, new: str) -> None:
+    """Another GPU in the place of the only one; what lay on that is gone, and its Pods' devices with it."""
+    machine = w.machines["n1"]
+    machine.gpus = (new,)
+    machine.instances = {new: {}}
+    machine.devices = {}
+
+
+def test_a_gpu_that_was_swapped_is_named_no_more_and_the_new_one_is_used() -> None:
+    """S6: warm slices of the old one do not linger in the spec."""
+    with world() as w:
+        w.add_pod("done", "1g.10gb")
+        w.run()
+        w.delete_pod("done")
+        w.run()
+        swap(w, "GPU-new")
+        uid = w.add_pod("next", "1g.10gb")
+        w.run()
+        assert [gpu.uuid for gpu in w.migspec("n1").spec.gpus] == ["GPU-new"]
+        assert gpus_of(w, uid) == ["GPU-new"]
+        assert w.bound_to("next") == "n1"
+
+
+def test_a_claim_on_a_gpu_that_is_gone_stays_until_its_pod_ends() -> None:
+    """S6: whether that Pod still computes is for the kubelet to say; its claim is no one else's."""
+    with world() as w:
+        uid = w.add_pod("runs", "1g.10gb")
+        w.run()
+        w.machines["n1"].gpus = ("GPU-new",)
+        w.machines["n1"].instances["GPU-new"] = {}
+        w.run()
+        assert gpus_of(w, uid) == [FIRST]
+        w.delete_pod("runs")
+        w.run()
+        assert [gpu.uuid for gpu in w.migspec("n1").spec.gpus] == ["GPU-new"]
+
+
+def test_a_gpu_that_comes_back_is_taken_on_with_what_lies_on_it() -> None:
+    """S6, N5: not naming it while it was away has lost nothing."""
+    with world(gpus=2) as w:
+        w.add_pod("done", "1g.10gb")
+        w.run()
+        w.delete_pod("done")
+        w.run()
+        machine = w.machines["n1"]
+        both = machine.gpus
+        ((warm, there),) = [(gpu.uuid, gpu.slices) for gpu in w.migspec("n1").spec.gpus if gpu.slices]
+        machine.gpus = tuple(gpu for gpu in both if gpu != warm)
+        w.run()
+        assert [gpu.uuid for gpu in w.migspec("n1").spec.gpus] == list(machine.gpus)
+        machine.gpus = both
+        w.run()
+        assert w.slices("n1") == [item.placed for item in there]
+        assert machine.destroyed == 0
