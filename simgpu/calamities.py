@@ -75,14 +75,20 @@ class Calamities(Administration):
 
     def inject_text(self, text: str) -> None:
         """Add the faults that a text asks for; its form stands in `faults.py`. Raises SimGpuError."""
-        for fault in door.read_faults(text):
-            self._add(fault)
+        self._add(*door.read_faults(text))
 
-    def _add(self, fault: layout.Fault) -> None:
+    def _add(self, *added: layout.Fault) -> None:
+        """Put all of them into the table, or none."""
         state = self._file.state
-        state.fault_serial += 1
-        fault.serial = state.fault_serial
-        place(state.faults, fault)
+        for slot in state.faults:
+            if slot.used and slot.times == 0 and not slot.block_ms:  # no call can be asleep on it any more
+                slot.used = 0
+        if sum(not slot.used for slot in state.faults) < len(added):
+            raise SimGpuError(f"at most {layout.FAULTS} faults can wait at once; clear some")
+        for fault in added:
+            state.fault_serial += 1
+            fault.serial = state.fault_serial
+            place(state.faults, fault)
 
     @property
     def faults(self) -> tuple[faults.Fault, ...]:

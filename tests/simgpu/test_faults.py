@@ -99,10 +99,24 @@ def test_a_fault_for_no_known_function_is_refused(a100: SimNode) -> None:
 
 
 def test_the_table_of_faults_says_when_it_is_full(a100: SimNode) -> None:
-    for _ in range(layout.FAULTS):
+    """And takes nothing of a text that does not fit as a whole."""
+    for _ in range(layout.FAULTS - 1):
         a100.inject(function="nvmlShutdown", code=1)
-    with pytest.raises(SimGpuError, match="slots are taken"):
+    with pytest.raises(SimGpuError, match="clear some"):
+        a100.inject_text("nvmlInit:code=1;nvmlInit:code=2")
+    assert len(a100.faults) == layout.FAULTS - 1
+    a100.inject_text("nvmlInit:code=1")
+    with pytest.raises(SimGpuError, match="clear some"):
         a100.inject(function="nvmlShutdown", code=1)
+
+
+def test_a_fault_that_is_used_up_makes_room_for_another(a100: SimNode, connect: Connect) -> None:
+    """A long test may inject one after the other for ever."""
+    nvml = connect(a100)
+    for _ in range(2 * layout.FAULTS):
+        a100.inject(function="nvmlDeviceGetCount_v2", code=GPU_IS_LOST, times=1)
+        assert nvml.fails(GPU_IS_LOST, "nvmlDeviceGetCount")
+    assert nvml.nvmlDeviceGetCount() == 1
 
 
 def test_a_star_means_all_functions_that_match(a100: SimNode, connect: Connect) -> None:
