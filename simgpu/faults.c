@@ -1,8 +1,8 @@
 /* The fault table: which call a fault hits, how often, and what it does to it.
  *
  * There are two tables of one form, one in the node's file for all of its processes and one of this process alone
- * (faultspec.c). Faults are tried in the order of their slots, one a call. Promise: a fault strikes as often as it says,
- * however many processes call at once, and a call that blocks goes on soon after its fault is cleared. */
+ * (faultspec.c). Faults are tried in the order of their slots, one a call. Promise: a fault strikes as often as it
+ * says, however many processes call at once, and a call that blocks goes on soon after its fault is cleared. */
 #define _GNU_SOURCE
 #include "internal.h"
 

@@ -2,7 +2,8 @@
  *
  * A handle is a number that names its object: what kind, which GPU, which ids, and the serial of the instance. So it
  * needs no memory, is valid in every thread for as long as its object lives, and never comes to mean another: serials
- * are not reused, and a GPU's is the number of GPUs that were in its place before. The top byte marks it as ours, so NULL and stray pointers are refused instead of followed.
+ * are not reused, and a GPU's is the number of GPUs that were in its place before. The top byte marks it as ours, so
+ * NULL and stray pointers are refused instead of followed.
  *
  *   bits 63-56 the mark 0x5d, 55-52 kind, 51-48 GPU, 47-44 GI id, 43-40 CI id, 39-0 serial */
 #include "internal.h"

@@ -1,8 +1,8 @@
 /* What the C files of the simulator share: the seam that every entry point passes, handles, locks, instance rules.
  *
  * Layers, each knowing only those above it in this list: state (the mapped file, locks), holds, instances (the rules of
- * MIG on one GPU, no NVML handles), trouble and faults, seam and handles, then the entry points by subject (system, lookup, device, processes,
- * mig, gi, ci) and the door for Python (admin). */
+ * MIG on one GPU, no NVML handles), trouble and faults, seam and handles, then the entry points by subject (system,
+ * lookup, device, processes, mig, gi, ci) and the door for Python (admin). */
 #ifndef SIMGPU_INTERNAL_H
 #define SIMGPU_INTERNAL_H
 

@@ -13,9 +13,9 @@
 
 struct sim_node the_node;
 static pthread_mutex_t sessions_lock = PTHREAD_MUTEX_INITIALIZER;
-static unsigned sessions;                         /* nvmlInit calls less nvmlShutdown calls */
-static uint32_t session_epoch;                    /* the load of the driver that the first of them found */
-static struct sim_fault own_faults[SIM_FAULTS];   /* of this process alone, out of its environment */
+static unsigned sessions;                       /* nvmlInit calls less nvmlShutdown calls */
+static uint32_t session_epoch;                  /* the load of the driver that the first of them found */
+static struct sim_fault own_faults[SIM_FAULTS]; /* of this process alone, out of its environment */
 static bool own_faults_are_wrong;
 static pthread_once_t own_faults_once = PTHREAD_ONCE_INIT;
 

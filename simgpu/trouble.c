@@ -1,7 +1,7 @@
 /* States of a sick driver or GPU that last: what each of them refuses, until somebody mends it.
  *
- * Why apart from the fault table: a fault strikes calls, a state belongs to the hardware. It needs no list of calls, and
- * a reset, reboot or reload ends it as it would on a real machine.
+ * Why apart from the fault table: a fault strikes calls, a state belongs to the hardware. It needs no list of calls,
+ * and a reset, reboot or reload ends it as it would on a real machine.
  *
  *   driver unloaded   every call, and every session that began before the driver was loaded again, which is dead for
  *                     good: DRIVER_NOT_LOADED (seam.c). Such a process has to call nvmlShutdown and nvmlInit.
