@@ -1,5 +1,7 @@
 """A node with GPUs of every kind, and our agent's view of it."""
 
+import subprocess
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -23,3 +25,13 @@ def driver(node: SimNode) -> Iterator[DriverProcess]:
     driver.start()
     yield driver
     driver.kill()
+
+
+@pytest.fixture
+def workloads() -> Iterator[list[int]]:
+    """Ids of three processes that live as long as the test."""
+    processes = [subprocess.Popen([sys.executable, "-c", "import time; time.sleep(600)"]) for _ in range(3)]
+    yield [process.pid for process in processes]
+    for process in processes:
+        process.kill()
+        process.wait()

@@ -83,6 +83,21 @@ def test_what_the_agent_made_they_list(node: SimNode, driver: DriverProcess) -> 
         assert device["Attributes"]["ComputeInstanceSliceCount"] == compute["Placement"]["Size"]
 
 
+def test_they_see_the_processes_that_the_agent_sees(node: SimNode, driver: DriverProcess, workloads: list[int]) -> None:
+    """Each under its GPU instance: two share one, which is more than their first array has room for; one has a whole GPU."""
+    node.create_foreign(0, "3g.40gb", 4)
+    (busy,) = node.gpus[0].instances
+    for pid in workloads[:2]:
+        node.hold(busy.compute_instances[0].uuid, pid)
+    node.hold(node.gpus[5].uuid, workloads[2])
+    for theirs, ours in zip(go_nvml(node, "look")["Gpus"], seen_by_agent(driver, node), strict=True):
+        found: dict[int, list[int]] = {}
+        for process in theirs["Processes"] or []:
+            found.setdefault(process["GpuInstanceId"], []).append(process["Pid"])
+        assert {gi: tuple(sorted(pids)) for gi, pids in found.items()} == driver.processes(ours)
+    assert driver.processes(driver.gpu(0)) == {busy.id: tuple(sorted(workloads[:2]))}
+
+
 def test_every_profile_is_made_read_back_and_taken_away(node: SimNode, driver: DriverProcess) -> None:
     """At its first place, on every GPU; what they made is what our agent makes there, and nothing of it is left."""
     for gpu in seen_by_agent(driver, node):

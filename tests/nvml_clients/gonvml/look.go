@@ -17,6 +17,7 @@ type (
 		Current       int
 		Pending       int
 		MaxMigDevices int
+		Processes     []nvml.ProcessInfo
 		Profiles      []profile
 		Instances     []instance
 		MigDevices    []migDevice
@@ -104,6 +105,9 @@ func identity(device nvml.Device) (one gpu, err error) {
 	one.PciBusID = text(pci.BusId[:])
 	if one.MaxMigDevices, ret = device.GetMaxMigDeviceCount(); ret != nvml.SUCCESS {
 		return one, checked("GetMaxMigDeviceCount", ret)
+	}
+	if one.Processes, ret = device.GetComputeRunningProcesses(); ret != nvml.SUCCESS {
+		return one, checked("GetComputeRunningProcesses", ret)
 	}
 	one.Current, one.Pending, one.MigModeCode = device.GetMigMode()
 	return one, nil
