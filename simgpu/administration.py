@@ -98,9 +98,13 @@ class Administration(Workloads):
         self._file.state.unloaded = 0
 
     def upgrade_driver(self, version: str, *, cuda_version: int | None = None) -> None:
-        """Install a driver of another version and load it; profiles keep ids and places, and may change names and memory."""
+        """Install a driver of another version and load it: module and library fit each other.
+
+        Profiles keep ids and places, and may change names and memory, or be there only from then on.
+        """
         self.unload_driver()
         state = self._file.state
+        state.mismatch = 0
         image.install_driver(state, version=version, cuda_version=cuda_version or state.cuda_version)
         self.load_driver()
 

@@ -32,7 +32,7 @@ class Calamities(Administration):
     def mismatch(self, on: bool) -> None:  # noqa: FBT001 - the one thing that is set
         """Let library and driver differ in version, or no more: LIB_RM_VERSION_MISMATCH from nvmlInit and system calls.
 
-        A reboot ends it, too.
+        A reboot and an upgrade of the driver end it, too.
         """
         self._file.state.mismatch = on
 

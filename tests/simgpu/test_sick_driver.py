@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Callable
 
 import pytest
 
@@ -123,9 +124,12 @@ def test_a_library_that_does_not_fit_begins_no_session(a100: SimNode, connect: C
         newcomer.close()
 
 
-def test_a_reboot_loads_a_driver_that_fits(a100: SimNode, connect: Connect) -> None:
+@pytest.mark.parametrize("mend", [SimNode.reboot, lambda node: node.upgrade_driver("575.57.08")])
+def test_a_reboot_or_an_upgrade_loads_a_driver_that_fits(
+    mend: Callable[[SimNode], None], a100: SimNode, connect: Connect
+) -> None:
     """N8: whatever was wrong with the driver before."""
     a100.mismatch(True)
     a100.unload_driver()
-    a100.reboot()
+    mend(a100)
     assert connect(a100).nvmlDeviceGetCount() == 1
