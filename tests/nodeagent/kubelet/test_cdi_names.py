@@ -1,6 +1,7 @@
 """Slices handed over by CDI names, over the wire: the description is there first and goes last."""
 
 import json
+import shutil
 from pathlib import Path
 
 import pytest
@@ -63,6 +64,25 @@ async def test_a_slice_is_not_offered_before_it_is_described(root: Path, folder:
         assert described(cdi) == [uuid(1)]
         await kubelet.until(lambda: uuid(1) in scene.ours.offered_now(), what="the slice is offered")
         assert not any(FILE_NAME in each for each in scene.ours.status.troubles)
+
+
+async def test_a_slice_that_is_offered_stays_so_when_its_description_is_lost(root: Path, folder: Path) -> None:
+    """Withdrawing it would fail Pods for good; a container that the runtime refuses for lack of a name is tried again."""
+    kubelet = ModelKubelet(folder)
+    await kubelet.start()
+    cdi = folder / "cdi"
+    cdi.mkdir()
+    async with beside(kubelet, folder, by_name(root, cdi)) as scene:
+        scene.ours.offer(SLICE)
+        await kubelet.until(lambda: uuid(1) in scene.ours.offered_now(), what="the slice is offered")
+        shutil.rmtree(cdi)
+        scene.ours.offer(SLICE)
+        assert any(str(cdi / FILE_NAME) in each for each in scene.ours.status.troubles)
+        await kubelet.allocate("pod", "main", SMALL.resource)
+        assert [each.name for each in kubelet.answers[-1].cdi_devices] == [f"nos.nebuly.com/mig={uuid(1)}"]
+        cdi.mkdir()
+        await kubelet.pre_start(SMALL.resource, uuid(1))
+        assert described(cdi) == [uuid(1)]
 
 
 async def test_a_slice_is_described_until_it_is_dropped(root: Path, folder: Path) -> None:
