@@ -10,7 +10,7 @@ from kube.events import ObjectRef
 from mig.names import API_VERSION, KIND
 from nodeagent.departures import BLOCKED_AFTER_TRIES
 from nodeagent.kubeletside import KubeletSide
-from nodeagent.news import About, GpuKnown, Known, News, Slice, news_between
+from nodeagent.news import About, GpuKnown, Known, News, news_between
 from nodeagent.report import Trouble
 from nodeagent.reporting import absent, invalid, kubelet_away
 from nodeagent.rivals import REMEDY
@@ -66,7 +66,7 @@ def known_of(state: NodeState, *, kubelet: KubeletSide, ledger_trouble: str) -> 
     """What is known at this moment, as far as it can be news."""
     return Known(
         troubles=dict(_troubles(state, kubelet=kubelet, ledger_trouble=ledger_trouble)),
-        gpus={record.gpu.uuid: _gpu(state, record) for record in state.gpus.values() if record.gpu is not None},
+        gpus={record.gpu.uuid: _gpu(record) for record in state.gpus.values() if record.gpu is not None},
         uninvited={
             pod.uid: (use.holder, where)
             for device_id, use in state.memory.uses.items()
@@ -85,6 +85,8 @@ def _troubles(state: NodeState, *, kubelet: KubeletSide, ledger_trouble: str) ->
     for record in state.gpus.values():
         if record.trouble and not state.driver_trouble:
             yield f"GPU {record.index}", record.trouble
+        if record.denied:
+            yield f"instances of GPU {record.index}", record.denied
         if record.gpu is not None and (wrong := invalid(record, record.gpu)):
             yield f"spec of GPU {record.index}", wrong
     for uuid, missing in absent(state):
@@ -108,21 +110,18 @@ def _of_the_node(state: NodeState, kubelet: KubeletSide) -> Iterator[tuple[str, 
         yield "kubelet's side", Trouble("KubeletTrouble", "; ".join(others))
 
 
-def _gpu(state: NodeState, record: GpuRecord) -> GpuKnown:
-    ours = {}
-    for item in record.ours():
-        use = state.use(item.uuid)
-        blocked = record.blocked.get(item.gi)
-        stuck = blocked is not None and blocked.tries >= BLOCKED_AFTER_TRIES
-        if item.uuid:
-            ours[item.uuid] = Slice(
-                item.placed,
-                departing=item.uuid in record.leaving,
-                blocked=blocked.message if blocked and stuck else "",
-                holder=use.holder if use else None,
-            )
-    foreign = frozenset(item.placed for item in record.instances if item.gi not in record.owned)
-    return GpuKnown(record.index, ours, foreign)
+def _gpu(record: GpuRecord) -> GpuKnown:
+    placed = {item.gi: item.placed for item in record.ours()}
+    return GpuKnown(
+        record.index,
+        foreign=frozenset(item.placed for item in record.instances if item.gi not in record.owned),
+        blocked={
+            placed[gi]: failure.message
+            for gi, failure in record.blocked.items()
+            if gi in placed and failure.tries >= BLOCKED_AFTER_TRIES
+        },
+        vanished=dict(record.vanished),
+    )
 
 
 def _where(state: NodeState, device_id: str) -> str:

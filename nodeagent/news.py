@@ -2,7 +2,7 @@
 
 Conditions say how it stands; Events say what happened, to whoever looks at the Node, the MigSpec or the Pod. A trouble is news when
 it comes, when its reason changes, and when it is over, not while its words change; a wrong spec also whenever its fault changes.
-What was there when the agent started is no news, except troubles. Nothing depends on an Event having arrived.
+Foreign slices that were there when the agent started are no news. Nothing depends on an Event having arrived.
 """
 
 from collections.abc import Iterator, Mapping
@@ -13,6 +13,7 @@ from typing import Final
 from mig.migspec import Holder
 from mig.occupancy import Placed
 from nodeagent.report import Trouble
+from nodeagent.vanished import Vanished
 
 SHOWN: Final = 8
 """How many slices one Event names."""
@@ -38,22 +39,16 @@ class News:
 
 
 @dataclass(frozen=True, slots=True)
-class Slice:
-    """One slice of ours that exists. `departing`: we are taking it away; `blocked`: why the driver does not let go of it."""
-
-    placed: Placed
-    departing: bool = False
-    blocked: str = ""
-    holder: Holder | None = None
-
-
-@dataclass(frozen=True, slots=True)
 class GpuKnown:
-    """What is on one GPU, as last read: ours by device UUID, and what is not ours."""
+    """What is to be known of one GPU.
+
+    Instances that are not ours, ours that the driver does not let go of and why, and ours that went behind our back.
+    """
 
     index: int
-    ours: Mapping[str, Slice] = field(default_factory=dict)
     foreign: frozenset[Placed] = frozenset()
+    blocked: Mapping[Placed, str] = field(default_factory=dict)
+    vanished: Mapping[Placed, Vanished] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,6 +75,7 @@ _OVER: Final = {
     "InvalidSpec": ("SpecAccepted", "the spec can be carried out again:"),
     "UnknownGpu": ("SpecAccepted", "the spec names only GPUs that are here again:"),
     "OtherDevicePlugin": ("DevicePluginAlone", "no other device plugin offers MIG slices here any more"),
+    "NoPermission": ("Permitted", "the driver lets us change instances again on"),
     "StateFolderUnusable": ("StateFolderUsable", "the state folder can be used again"),
 }
 """Reason of a trouble → reason and words of its end; the subject follows words that end with a preposition or a colon."""
@@ -93,8 +89,7 @@ def news_between(before: Known, now: Known) -> list[News]:
         *(
             item
             for uuid, gpu in now.gpus.items()
-            if uuid in before.gpus
-            for item in _on_gpu(before.gpus[uuid], gpu, now.troubles.get(f"GPU {gpu.index}"))
+            for item in _on_gpu(before.gpus.get(uuid) or GpuKnown(gpu.index, foreign=gpu.foreign), gpu)
         ),
         *_uninvited(before, now),
         *_leaving(before, now),
@@ -119,17 +114,20 @@ def _troubles(before: Known, now: Known) -> Iterator[News]:
     for subject, trouble in before.troubles.items():
         if subject not in now.troubles and trouble.reason in _OVER:
             reason, words = _OVER[trouble.reason]
-            note = f"{words} {subject}" if words.endswith((":", "for")) else words
+            note = f"{words} {subject}" if words.endswith((":", "for", "on")) else words
             yield News(About.MIGSPEC if subject.startswith("spec") else About.NODE, reason, note, warning=False)
 
 
-def _on_gpu(before: GpuKnown, now: GpuKnown, trouble: Trouble | None) -> Iterator[News]:
+def _on_gpu(before: GpuKnown, now: GpuKnown) -> Iterator[News]:
     where = f"GPU {now.index}"
-    vanished = [item for uuid, item in before.ours.items() if uuid not in now.ours and not item.departing]
-    if vanished and trouble is None:
-        users = ", ".join(f"Pod {item.holder.namespace}/{item.holder.name}" for item in vanished if item.holder)
-        used = f"; {users} had it: delete such Pods, so that they are made anew" if users else ""
-        note = f"{_named(vanished)} of {where} vanished, and not by us: what the spec wants is made anew{used}"
+    lost = {placed: item for placed, item in now.vanished.items() if before.vanished.get(placed) != item}
+    if lost:
+        holders = [item.use.holder for item in lost.values() if item.use and item.use.holder]
+        users = ", ".join(sorted(f"Pod {each.namespace}/{each.name}" for each in holders))
+        note = (
+            f"{_listed(sorted(lost))} of {where}: gone, and not by us; somebody destroyed it, or reset the GPU or the driver; what "
+            "the spec wants is made anew" + (f"; used by {users}, which cannot go on: delete such Pods" if users else "")
+        )
         yield News(About.MIGSPEC, "SliceVanished", note)
     if came := now.foreign - before.foreign:
         note = (
@@ -137,11 +135,9 @@ def _on_gpu(before: GpuKnown, now: GpuKnown, trouble: Trouble | None) -> Iterato
             "it by hand, or let it be adopted"
         )
         yield News(About.MIGSPEC, "ForeignSlice", note)
-    for uuid, item in now.ours.items():
-        old = before.ours.get(uuid)
-        if item.blocked and not (old and old.blocked):
-            note = f"{_listed([item.placed])} of {where} cannot be taken away: {item.blocked}"
-            yield News(About.MIGSPEC, "ReleaseBlocked", note)
+    for placed, why in now.blocked.items():
+        if placed not in before.blocked:
+            yield News(About.MIGSPEC, "ReleaseBlocked", f"{_listed([placed])} of {where} cannot be taken away: {why}")
 
 
 def _uninvited(before: Known, now: Known) -> Iterator[News]:
@@ -166,10 +162,6 @@ def _leaving(before: Known, now: Known) -> Iterator[News]:
 
 def _slices(number: int) -> str:
     return f"{number} slice{'' if number == 1 else 's'}"
-
-
-def _named(items: list[Slice]) -> str:
-    return _listed(sorted(item.placed for item in items))
 
 
 def _listed(places: list[Placed]) -> str:

@@ -1,24 +1,32 @@
 """What is worth an Event: each thing once, when it comes, when it changes and when it is over."""
 
 from dataclasses import replace
+from typing import Any
 
 import pytest
 
 from mig.migspec import Holder
-from nodeagent.news import About, GpuKnown, Known, News, Slice, news_between
+from mig.occupancy import Placed
+from nodeagent.news import About, GpuKnown, Known, News, news_between
 from nodeagent.report import Trouble
+from nodeagent.usage import Source, Use
+from nodeagent.vanished import Vanished
 from tests.support.instances import placed
 
 LOST = Trouble("GpuUnavailable", "GPU 0 (GPU-a): it fell off the bus; reboot the node")
-FIRST = Slice(placed("1g.10gb@0+1"))
-SECOND = Slice(placed("3g.40gb@4+4"))
+FIRST = placed("1g.10gb@0+1")
 POD = Holder("default", "static", "uid-1")
 
 
-def gpu(foreign: frozenset[str] = frozenset(), **ours: Slice) -> Known:
+def gpu(*foreign: str, **more: Any) -> Known:
     """One GPU that was read."""
-    known = GpuKnown(0, ours, frozenset(placed(each) for each in foreign))
-    return Known(gpus={"GPU-a": known})
+    return Known(gpus={"GPU-a": GpuKnown(0, frozenset(placed(each) for each in foreign), **more)})
+
+
+def vanished(*places: str, at: float = 1.0, by: Holder | None = None) -> dict[Placed, Vanished]:
+    """Slices that went behind our back."""
+    use = Use(Source.ASSIGNED, at, by) if by else None
+    return {placed(each): Vanished(f"MIG-{each[0]}", at, use) for each in places}
 
 
 def reasons(before: Known, now: Known) -> list[str]:
@@ -27,13 +35,15 @@ def reasons(before: Known, now: Known) -> list[str]:
 
 
 def test_nothing_new_is_no_news() -> None:
-    known = replace(gpu(frozenset({"1g.10gb@1+1"}), a=FIRST), troubles={"GPU 0": LOST}, leaving=True, lost_at_boot=2)
+    known = replace(
+        gpu("1g.10gb@1+1", blocked={FIRST: "in use"}), troubles={"GPU 0": LOST}, leaving=True, lost_at_boot=2
+    )
     assert news_between(known, known) == []
 
 
 def test_what_was_there_at_the_start_is_no_news() -> None:
-    """Slices and foreign instances that the first reading shows."""
-    assert news_between(Known(), gpu(frozenset({"1g.10gb@1+1"}), a=FIRST)) == []
+    """Foreign instances that the first reading shows."""
+    assert news_between(Known(), gpu("1g.10gb@1+1")) == []
 
 
 @pytest.mark.parametrize(
@@ -74,37 +84,35 @@ def test_another_fault_of_the_spec_is_news() -> None:
 
 
 def test_slices_that_vanish_behind_our_back_are_told_with_who_had_them() -> None:
-    """N6."""
-    (item,) = news_between(gpu(a=FIRST, b=replace(SECOND, holder=POD)), gpu())
+    """N6: once each time."""
+    lost = vanished("1g.10gb@0+1") | vanished("3g.40gb@4+4", by=POD)
+    (item,) = news_between(gpu(), gpu(vanished=lost))
     assert (item.about, item.reason) == (About.MIGSPEC, "SliceVanished")
-    assert "1g.10gb at 0, 3g.40gb at 4 of GPU 0 vanished" in item.note
-    assert "Pod default/static had it" in item.note
+    assert "1g.10gb at 0, 3g.40gb at 4 of GPU 0: gone, and not by us" in item.note
+    assert "used by Pod default/static, which cannot go on: delete such Pods" in item.note
+    assert news_between(gpu(vanished=lost), gpu(vanished=vanished("1g.10gb@0+1"))) == []
+    again = vanished("1g.10gb@0+1", at=60.0)
+    assert reasons(gpu(vanished=lost), gpu(vanished=again)) == ["SliceVanished"]
 
 
-def test_a_slice_that_we_took_away_did_not_vanish() -> None:
-    assert news_between(gpu(a=replace(FIRST, departing=True)), gpu()) == []
-
-
-def test_slices_of_a_lost_gpu_did_not_vanish() -> None:
-    """Its trouble is told, and that is all that is known."""
-    assert reasons(gpu(a=FIRST), replace(gpu(), troubles={"GPU 0": LOST})) == ["GpuUnavailable"]
+def test_slices_that_vanished_while_no_agent_ran_are_told_at_the_start() -> None:
+    assert reasons(Known(), gpu("7g.80gb@0+8", vanished=vanished("1g.10gb@0+1"))) == ["SliceVanished"]
 
 
 def test_an_instance_that_somebody_else_made_is_told() -> None:
     """N6."""
-    (item,) = news_between(gpu(), gpu(frozenset({"2g.20gb@2+2"})))
+    (item,) = news_between(gpu(), gpu("2g.20gb@2+2"))
     assert (item.about, item.reason) == (About.MIGSPEC, "ForeignSlice")
     assert "2g.20gb at 2 of GPU 0 was not made by us" in item.note
 
 
 def test_a_slice_that_the_driver_does_not_let_go_of_is_told_once() -> None:
     """N2: not at every try."""
-    stuck = replace(FIRST, departing=True, blocked="somebody still computes there; tried 3 times")
-    (item,) = news_between(gpu(a=FIRST), gpu(a=stuck))
+    stuck = gpu(blocked={FIRST: "somebody still computes there; tried 3 times"})
+    (item,) = news_between(gpu(), stuck)
     assert item.reason == "ReleaseBlocked"
-    assert (
-        news_between(gpu(a=stuck), gpu(a=replace(stuck, blocked="somebody still computes there; tried 4 times"))) == []
-    )
+    assert "1g.10gb at 0 of GPU 0 cannot be taken away: somebody still computes there" in item.note
+    assert news_between(stuck, gpu(blocked={FIRST: "somebody still computes there; tried 4 times"})) == []
 
 
 def test_a_reboot_is_told_with_what_went_with_it() -> None:
@@ -129,6 +137,7 @@ def test_that_the_agent_leaves_is_told_once() -> None:
 
 
 def test_many_slices_do_not_make_a_long_event() -> None:
-    many = {f"MIG-{number}": Slice(placed(f"1g.10gb@{number}+1")) for number in range(12)}
-    (item,) = news_between(gpu(**many), gpu())
+    many = {placed(f"1g.10gb@{number}+1"): Vanished(f"MIG-{number}", 1.0) for number in range(12)}
+    (item,) = news_between(gpu(), gpu(vanished=many))
     assert "and 4 more" in item.note
+    assert len(item.note) < 1024
