@@ -47,9 +47,14 @@ def _add_calamities(commands: argparse._SubParsersAction[argparse.ArgumentParser
     swap.add_argument("directory", type=Path)
     swap.add_argument("gpu", type=int, help="index of the GPU")
     swap.add_argument("model", nargs="?", help="model or product; the same as before, if left out")
-    driver = commands.add_parser("driver", help="unload or load the driver, or install and load another version")
+    driver = commands.add_parser("driver", help="unload, load or upgrade the driver, or part it from its library")
     driver.add_argument("directory", type=Path)
-    driver.add_argument("version", help="`unload`, `load`, or a version such as 575.57.08")
+    driver.add_argument(
+        "state", help="`unload`, `load`, `mismatch`, `match`, or a version to install and load: 575.57.08"
+    )
+    linger = commands.add_parser("linger", help="let devices be in use for a while after their processes ended")
+    linger.add_argument("directory", type=Path)
+    linger.add_argument("ms", type=int, help="milliseconds; 0 ends it")
     commands.add_parser("reboot", help="reboot the node").add_argument("directory", type=Path)
 
 
@@ -89,12 +94,24 @@ def _change(node: SimNode, arguments: argparse.Namespace) -> None:
             node.reboot()
         case "swap":
             node.swap(arguments.gpu, arguments.model)
-        case "driver" if arguments.version in {"load", "unload"}:
-            getattr(node, f"{arguments.version}_driver")()
+        case "linger":
+            node.linger(arguments.ms)
         case "driver":
-            node.upgrade_driver(arguments.version)
+            _change_driver(node, arguments.state)
         case sickness:
             getattr(node, sickness.replace("-", "_"))(arguments.gpu)
+
+
+def _change_driver(node: SimNode, state: str) -> None:
+    match state:
+        case "unload":
+            node.unload_driver()
+        case "load":
+            node.load_driver()
+        case "mismatch" | "match":
+            node.mismatch(state == "mismatch")
+        case version:
+            node.upgrade_driver(version)
 
 
 def _lines(arguments: argparse.Namespace) -> Iterable[str]:

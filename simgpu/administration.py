@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import ctypes
 
-from simgpu import door, driverroot, image, layout
+from simgpu import door, driverroot, drivers, image, layout
 from simgpu.build import library
 from simgpu.errors import UnknownGpuError
 from simgpu.state import write
@@ -100,8 +100,9 @@ class Administration(Workloads):
     def upgrade_driver(self, version: str, *, cuda_version: int | None = None) -> None:
         """Install a driver of another version and load it: module and library fit each other.
 
-        Profiles keep ids and places, and may change names and memory, or be there only from then on.
+        Profiles keep ids and places, and may change names and memory, or be there only from then on. Raises SimGpuError.
         """
+        drivers.checked(version)
         self.unload_driver()
         state = self._file.state
         state.mismatch = 0

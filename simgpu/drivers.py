@@ -11,6 +11,14 @@ import re
 from dataclasses import replace
 
 from simgpu.catalogue import Model, Table, tables
+from simgpu.errors import SimGpuError
+
+
+def checked(version: str) -> str:
+    """Return the version, when it is one. Raises SimGpuError."""
+    if not re.fullmatch(r"\d+(\.\d+)*", version):
+        raise SimGpuError(f"{version!r} is no version of a driver; write numbers with dots, such as 580.95.05")
+    return version
 
 
 def _numbers(version: str) -> tuple[int, ...]:

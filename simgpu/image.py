@@ -47,8 +47,8 @@ def build(node: Node) -> layout.State:
 
 
 def install_driver(state: layout.State, *, version: str, cuda_version: int) -> None:
-    """Let the driver have this version, and what it says of the GPUs that are there follow it."""
-    state.driver_version = version.encode()
+    """Let the driver have this version, and what it says of the GPUs that are there follow it. Raises SimGpuError."""
+    state.driver_version = drivers.checked(version).encode()
     state.nvml_version = f"{cuda_version // 1000}.{version}".encode()
     state.cuda_version = cuda_version
     for gpu in state.gpus[: state.gpu_count]:

@@ -41,7 +41,7 @@ class SimNode(Calamities):
 
         `gpus` names models or products of the tables; `mig_enabled` is for all GPUs or one flag each. With `latencies`
         changes take as long as on hardware. All UUIDs derive from `identity`, by default the folder's path.
-        Raises UnknownGpuError, BuildError, or FileExistsError.
+        Raises SimGpuError (UnknownGpuError, BuildError), or FileExistsError.
         """
         directory = directory.resolve()
         flags = [mig_enabled] * len(gpus) if isinstance(mig_enabled, bool) else list(mig_enabled)

@@ -54,7 +54,7 @@ def test_faults_are_listed_added_and_cleared(a100: SimNode, connect: Connect) ->
 
 
 def test_what_befalls_a_node_can_be_asked_for_at_a_terminal(a100: SimNode) -> None:
-    """Lose, require a reset, reset, swap, reboot, and a driver that goes, comes and changes; each shows the GPUs then."""
+    """Lose, require a reset, reset, swap, reboot, and a driver in each of its states; each shows the GPUs then."""
     node, gpu = str(a100.directory), a100._file.state.gpus[0]
     assert run("lose", node, "0").stdout.startswith("GPU 0  NVIDIA A100-SXM4-80GB")
     assert gpu.lost
@@ -70,7 +70,12 @@ def test_what_befalls_a_node_can_be_asked_for_at_a_terminal(a100: SimNode) -> No
     assert a100._file.state.unloaded
     assert run("driver", node, "load").returncode == 0
     assert not a100._file.state.unloaded
+    for state, differs in [("mismatch", 1), ("match", 0)]:
+        assert run("driver", node, state).returncode == 0
+        assert a100._file.state.mismatch == differs
     assert run("driver", node, "575.57.08").returncode == 0
     assert a100.driver_version == "575.57.08"
+    assert run("linger", node, "250").returncode == 0
+    assert gpu.linger_ms == 250
     wrong = run("lose", node, "3")
     assert (wrong.returncode, wrong.stderr) == (1, f"simgpu: {node} has no GPU 3; its GPUs are 0 to 0\n")

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 import simgpu
-from simgpu import SimNode, catalogue, drivers
+from simgpu import SimGpuError, SimNode, catalogue, drivers
 from tests.simgpu.conftest import Connect
 from tests.simgpu.nvml import CI_1, ID_1G, Nvml
 
@@ -93,6 +93,19 @@ def test_a_downgrade_takes_back_what_the_upgrade_brought(tmp_path: Path, connect
     assert set(newest) - set(offered(connect(node))) == {6}
     node.upgrade_driver("580.95.05")
     assert offered(connect(node)) == newest
+
+
+def test_what_is_no_version_is_not_installed(tmp_path: Path) -> None:
+    """Nothing is unloaded for a slip of the pen."""
+    node = SimNode.create(tmp_path / "node", gpus=["a30-24gb"])
+    gi = node.create_foreign(0, "1g.6gb", 0)
+    for version in ("laod", "", "580.", "580.95.05-open"):
+        with pytest.raises(SimGpuError, match="is no version of a driver"):
+            node.upgrade_driver(version)
+        with pytest.raises(SimGpuError, match="is no version of a driver"):
+            SimNode.create(tmp_path / "none", driver_version=version)
+    assert [each.id for each in node.gpus[0].instances] == [gi]
+    assert not (tmp_path / "none").exists()
 
 
 def test_only_names_memory_and_presence_ever_depend_on_the_version() -> None:
