@@ -100,7 +100,7 @@ class Looker:
         if self._state.inherited is None:
             return False  # the Pods are not known yet: PodResources would name holders that nobody can tell apart
         async with self._reading:
-            asked_at = self._clock()
+            knew, asked_at = self._knows(), self._clock()
             assignments = await self._assignments()
             pids = await self._pids(gpus)
             judgement = judge(self._state.offered(), self._sight(assignments, pids, asked_at), self._state.memory)
@@ -109,10 +109,14 @@ class Looker:
                 pids |= await self._pids(ending)
                 judgement = judge(self._state.offered(), self._sight(assignments, pids, asked_at), self._state.memory)
             self._take(judgement)
-            if assignments is not None and not self._state.looked:
-                self._state.looked = True
+            self._state.looked = self._state.looked or assignments is not None
+            if self._knows() != knew:
                 self._state.changed.fire()
             return assignments is not None and None not in pids.values()
+
+    def _knows(self) -> tuple[bool, int]:
+        """What reports and departures wait for after a start: PodResources was read once, and so many GPUs' process lists."""
+        return self._state.looked, sum(each.record.processes_known for each in self._hardware.values())
 
     def _sight(
         self, assignments: tuple[Assignment, ...] | None, pids: Mapping[str, tuple[int, ...] | None], asked_at: float

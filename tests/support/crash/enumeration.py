@@ -176,7 +176,7 @@ async def died(ground: Ground, agent: AgentProcess, goal: Goal, die_at: str) -> 
         for task in (done, ended):
             task.cancel()
         await asyncio.gather(done, ended, return_exceptions=True)
-    assert agent.steps()[-1:] == [die_at], f"it ended by itself\n{ground.log[-6000:]}"
+    assert agent.steps()[-1:] == [die_at], f"it ended by itself\n{ground.story()}"
     return True
 
 
@@ -204,7 +204,7 @@ async def recover(ground: Ground, goal: Goal) -> AgentProcess:
     agent = ground.start()
     await ground.until(lambda: missing(ground, goal, agent, settled=False), what="the next agent's work", by=agent)
     made = changes_made(ground)
-    assert made == needed, f"needed were {needed}, made were {made}\n{ground.log[-6000:]}"
+    assert made == needed, f"needed were {needed}, made were {made}\n{ground.story()}"
     if goal.held is not None:
         assert await ground.give_twice(goal.held) != goal.held.uuid, "a slice that a Pod has was given to another"
     return agent

@@ -14,8 +14,10 @@ from tests.support.crash.steps import Plan
 from tests.support.instances import placed
 
 POLL_S = 0.01
-WITHIN_S = 40.0
-"""How long anything may take: half a minute more than on a quiet machine, and less than a test's time-out."""
+WITHIN_S = 18.0
+"""How long anything may take: thirty times what it takes, and less than the agent's resyncs (20 and 30 s), which would hide that
+something woke nobody.
+"""
 
 Wanted = Mapping[int, Sequence[str]]
 """Slices by the GPU's index, as `3g.40gb@4+4`."""
@@ -48,11 +50,11 @@ class Ground(ABC):
         """The agents' state folder."""
         return self.folder / "state"
 
-    @property
-    def log(self) -> str:
-        """All that this node's agents logged."""
+    def story(self) -> str:
+        """What this node's agents logged, and the last one's last steps."""
         path = self.folder / "agent.log"
-        return path.read_text(errors="replace") if path.exists() else ""
+        logged = path.read_text(errors="replace")[-6000:] if path.exists() else "nothing was logged"
+        return "\n".join([logged, *(self.agents[-1].all_steps()[-20:] if self.agents else ())])
 
     def start(self) -> AgentProcess:
         """Start an agent."""
@@ -76,10 +78,10 @@ class Ground(ABC):
         try:
             async with asyncio.timeout(WITHIN_S):
                 while said := await missing():
-                    assert by is None or not by.dead, f"{what}: the agent ended, and {said}\n{self.log[-6000:]}"
+                    assert by is None or not by.dead, f"{what}: the agent ended, and {said}\n{self.story()}"
                     await asyncio.sleep(POLL_S)
         except TimeoutError as error:
-            raise AssertionError(f"{what}: after {WITHIN_S:g} s {said}\n{self.log[-6000:]}") from error
+            raise AssertionError(f"{what}: after {WITHIN_S:g} s {said}\n{self.story()}") from error
 
     def spec(self, wanted: Wanted) -> Spec:
         """The spec that wants these."""

@@ -48,6 +48,11 @@ class ModelGround(Ground):
             *("--kubeconfig", str(self._kubeconfig)),
         ]
 
+    def story(self) -> str:
+        """As `Ground.story`, with what kubelet and API server saw."""
+        seen = f"registered {len(self._kubelet.registrations)} times; lists {self._kubelet.history[-6:]}"
+        return "\n".join([super().story(), seen, *(f"{method} {path}" for method, path in self._api.requests[-12:])])
+
     async def want(self, wanted: Wanted) -> None:
         """As `Ground.want`."""
         store, spec = self._api.store, self.spec(wanted)
