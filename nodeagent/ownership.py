@@ -45,7 +45,8 @@ def owned_among(instances: Iterable[Instance], entries: Iterable[Entry]) -> froz
 def settled(entries: Iterable[Entry], readings: Mapping[str, tuple[Instance, ...]]) -> frozenset[Entry]:
     """The entries after GPUs were read: UUIDs filled in, and without those whose instance is not there.
 
-    `readings` holds each GPU that was read, by UUID; entries of other GPUs stay, since unknown is not gone.
+    `readings` holds each GPU that was read, by UUID; entries of other GPUs stay, since unknown is not gone. An entry whose GI
+    has lost its CI is an intent again: the CI that completes it may be another device.
     """
     result: set[Entry] = set()
     for entry in entries:
@@ -54,7 +55,7 @@ def settled(entries: Iterable[Entry], readings: Mapping[str, tuple[Instance, ...
             continue
         for instance in readings[entry.gpu]:
             if is_ours(entry, instance):
-                result.add(Entry(entry.gpu, entry.placed, instance.uuid or entry.uuid))
+                result.add(Entry(entry.gpu, entry.placed, instance.uuid))
     return frozenset(result)
 
 

@@ -23,6 +23,15 @@ def test_an_intent_makes_the_instance_at_its_place_ours() -> None:
     assert settled([ENTRY], {GPU: (half,)}) == {ENTRY}
 
 
+def test_a_slice_completed_anew_stays_ours_under_another_uuid() -> None:
+    """N1: killed between destroying CI and GI, and wanted again: the new CI is another MIG device in our GI."""
+    before = Entry(GPU, SLICE.placed, "MIG-1")
+    halved = settled([before], {GPU: (replace(SLICE, uuid=""),)})
+    again = replace(SLICE, uuid="MIG-2")
+    assert owned_among([again], halved) == {again}
+    assert settled(halved, {GPU: (again,)}) == {Entry(GPU, SLICE.placed, "MIG-2")}
+
+
 def test_an_intent_without_an_instance_ends() -> None:
     """N1: killed after the intent and before the GI: nothing is left over."""
     assert settled([ENTRY], {GPU: ()}) == frozenset()
