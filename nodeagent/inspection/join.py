@@ -170,6 +170,8 @@ def _of_a_gpu(
     if reading is None and known.driver:
         who = "the spec" if reported is None and named is not None else "the report"
         yield f"{who} names this GPU, and the driver does not show it: it was removed or replaced"
+    if reported is not None and reported.trouble:
+        yield f"the agent says: {reported.trouble}"
     if reading is not None and reported is None and known.status:
         yield "not in the agent's report; " + UNANSWERED.replace("this spec", "since it is there")
     if reading is not None and reported is not None and reading.gpu.mig_mode is not reported.mig_mode:

@@ -45,6 +45,15 @@ def test_a_mig_mode_that_changed_is_told() -> None:
     assert "MIG mode is Disabled by the driver and Enabled by the report" in said(inspect(replace(AGREED, driver=off)))
 
 
+def test_a_gpu_that_the_agent_is_in_trouble_with_is_told() -> None:
+    """Whatever the driver says here and now."""
+    status = spec().status
+    assert status is not None
+    troubled = replace(status, gpus=(replace(status.gpus[0], trouble="GPU 0: fell off the bus"),))
+    told = said(inspect(replace(AGREED, migspec=replace(spec(), status=troubled))))
+    assert told == "the agent says: GPU 0: fell off the bus"
+
+
 @pytest.mark.parametrize(
     ("changed", "words"),
     [
