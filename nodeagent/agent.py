@@ -182,7 +182,7 @@ class Agent:
         return Leaving(
             state=self._state,
             kubelet=self._kubelet,
-            held_back=self._held_back,
+            hold_back=self._held_back.add,
             reports=self._publisher,
             look_up=partial(look_up, self._outside.api),
             at_work=lambda: any(worker.running_s > 0 for worker in self._session.workers.values()),

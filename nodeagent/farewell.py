@@ -17,8 +17,8 @@ from kube.errors import ApiError, NotFound
 from kube.resource import PODS
 from mig.migspec import Claim, Status
 from mig.names import AGENT_LEAVING, GATE
-from nodeagent.departures import HeldBack
-from nodeagent.kubeletside import KubeletSide
+from mig.profiles import Profile
+from nodeagent.kubeletside import KubeletStatus
 from nodeagent.state import Farewell, NodeState
 
 log = logging.getLogger(__name__)
@@ -49,6 +49,20 @@ class Reports(Protocol):
         """Wait until what is to be said now has been written."""
 
 
+class Side(Protocol):
+    """`kubeletside.KubeletSide`, as much of it as is needed here."""
+
+    def offered_now(self) -> frozenset[str]:
+        """The ids that the kubelet would allocate and that are not withdrawn."""
+
+    def counts_published(self, profile: Profile) -> bool:
+        """Whether the Node shows the count of this profile as it should be now."""
+
+    @property
+    def status(self) -> KubeletStatus:
+        """How we stand with the kubelet."""
+
+
 class Leaving:
     """The end of one agent; `ask` for it, and `run` returns when it is reached."""
 
@@ -56,18 +70,21 @@ class Leaving:
         self,
         *,
         state: NodeState,
-        kubelet: KubeletSide,
-        held_back: HeldBack,
+        kubelet: Side,
+        hold_back: Callable[[str], None],
         reports: Reports,
         look_up: Callable[[Claim], Awaitable[Mapping[str, Any] | None]],
         at_work: Callable[[], bool],
         clock: Callable[[], float],
         drain_s: float,
     ) -> None:
-        """`look_up` gives a claim's Pod, None where it is gone; it raises `ApiError`. `at_work`: a call to the driver runs."""
+        """`look_up` gives a claim's Pod, None where it is gone; it raises `ApiError`. `at_work`: a call to the driver runs.
+
+        `hold_back` makes the Node count a slice no more.
+        """
         self._state = state
         self._kubelet = kubelet
-        self._held_back = held_back
+        self._hold_back = hold_back
         self._reports = reports
         self._look_up = look_up
         self._at_work = at_work
@@ -151,7 +168,7 @@ class Leaving:
         ours = [item for record in self._state.gpus.values() for item in record.ours() if item.uuid]
         for item in ours:
             if self._state.use(item.uuid):
-                self._held_back.add(item.uuid)  # its Pod is bound already, and when it ends nobody is to follow it
+                self._hold_back(item.uuid)  # its Pod is bound already, and when it ends nobody is to follow it
         offered = self._kubelet.offered_now()
         return (
             not self._at_work()

@@ -57,6 +57,10 @@ def _leaving(state: NodeState) -> Trouble | None:
     return None if state.farewell is None else Trouble(AGENT_LEAVING, _FAREWELLS[state.farewell])
 
 
+def _unoffered(state: NodeState, kubelet: KubeletSide) -> str:
+    return kubelet.unoffered if state.farewell is None else "exists; it is offered again when a new agent runs here"
+
+
 def kubelet_away(kubelet: KubeletSide) -> Trouble | None:
     """That it does not answer; None also while it has not been asked yet."""
     status = kubelet.status
@@ -73,7 +77,7 @@ def _facts(state: NodeState, migspec: MigSpec, *, kubelet: KubeletSide, ledger_t
         boot_id=state.boot_id,
         driver_version=state.driver.version if state.driver else "",
         gpus=tuple(
-            replace(_gpu(state, record, record.gpu, ready), unoffered=kubelet.unoffered)
+            replace(_gpu(state, record, record.gpu, ready), unoffered=_unoffered(state, kubelet))
             for record in state.gpus.values()
             if record.gpu is not None
         ),
