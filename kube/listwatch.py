@@ -91,7 +91,7 @@ async def list_watch(
     source = _Source(api, resource, namespace, label_selector, field_selector, timing=timing, jitter=jitter)
     state = WatchState(decode, what=f"WATCH {resource}")
     backoff = Backoff(first_s=timing.backoff_first_s, cap_s=timing.backoff_cap_s, jitter=jitter)
-    health = _Health(resource, on_trouble or _LogChanges())
+    health = _Health(resource, on_trouble or LogChanges())
     clock = asyncio.get_running_loop().time
     while True:
         began = clock()
@@ -214,13 +214,14 @@ class _Health:
             self._report(None)
 
 
-class _LogChanges:
-    """The default handler: a log line when trouble begins, changes its kind or ends; not one for each try."""
+class LogChanges:
+    """The default handler of trouble: a log line when trouble begins, changes its kind or ends; not one for each try."""
 
     def __init__(self) -> None:
         self._last: tuple[Resource, type[ApiError], int] | None = None
 
     def __call__(self, trouble: Trouble | None) -> None:
+        """Take in a failure, or, with None, the end of them."""
         now = (trouble.resource, type(trouble.error), trouble.error.status) if trouble else None
         if now != self._last:
             if trouble:

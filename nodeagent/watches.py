@@ -1,17 +1,20 @@
 """What the API server says of this node, taken into the agent's state: its MigSpec, its Node, and the Pods bound to it.
 
 A newer spec replaces the older one and wakes the GPUs' keepers; an older (epoch, generation) of the same object is ignored, and
-said so where it was forced in; without a MigSpec nothing is changed. Nothing is decided here, and nothing is written.
+said so where it was forced in; after an outage the newest is asked for, so that what was written meanwhile is one change; without
+a MigSpec nothing is changed. Nothing is decided here, and nothing is written.
 """
 
 import asyncio
 import logging
 from collections.abc import AsyncIterator, Callable
 from contextlib import aclosing
-from typing import TypeVar
+from typing import Final, TypeVar
 
 from kube.client import Api
-from kube.listwatch import list_watch, raw
+from kube.errors import ApiError
+from kube.listwatch import LogChanges, TroubleHandler, list_watch, raw
+from kube.listwatch import Trouble as WatchTrouble
 from kube.resource import NODES, PODS, Resource
 from kube.transport import JsonObject
 from kube.watchstate import Delete, Event, Rejected, Synced, Upsert
@@ -33,6 +36,9 @@ log = logging.getLogger(__name__)
 
 T = TypeVar("T")
 
+CATCH_UP_S: Final = 5.0
+"""Deadline of the one request after an outage that spares the hardware what is outdated already."""
+
 
 class Watches:
     """Three eternal watches. `ownership_known` is set once it is known which slices are ours."""
@@ -53,6 +59,9 @@ class Watches:
         self._looker = looker
         self._ledger = ledger
         self._ownership_known = ownership_known
+        self._log_trouble = LogChanges()
+        self._behind = False
+        self._ahead: MigSpec | None = None
 
     async def run(self) -> None:
         """All three. Eternal."""
@@ -65,8 +74,15 @@ class Watches:
 
     async def _watch_migspec(self) -> None:
         node = self._state.node_name
-        async for event in self._watch(MIGSPECS, migspec_from_json, field_selector=f"metadata.name={node}"):
+        watch = self._watch(
+            MIGSPECS, migspec_from_json, field_selector=f"metadata.name={node}", on_trouble=self._migspec_trouble
+        )
+        async for event in watch:
+            if self._behind:
+                await self._catch_up()
             match event:
+                case Upsert(obj=migspec) | Delete(obj=migspec) if self._is_old_news(migspec):
+                    continue
                 case Upsert(obj=migspec):
                     self._migspec_seen(migspec)
                 case Delete():
@@ -77,6 +93,28 @@ class Watches:
                 case Synced():
                     await self._recover_ledger()
             self._state.changed.fire()
+
+    def _migspec_trouble(self, trouble: WatchTrouble | None) -> None:
+        self._behind = self._behind or trouble is not None
+        self._log_trouble(trouble)
+
+    async def _catch_up(self) -> None:
+        """After an outage the watch tells each version that was written meanwhile: only the newest of them is to be acted on."""
+        self._behind = False
+        try:
+            obj = await self._api.get(MIGSPECS, self._state.node_name, timeout_s=CATCH_UP_S)
+            newest = migspec_from_json(obj)
+        except (ApiError, ValueError) as error:
+            log.info("the newest MigSpec is not known; each version is heeded as it comes: %s", error)
+            return
+        self._ahead = newest
+        self._migspec_seen(newest)
+
+    def _is_old_news(self, migspec: MigSpec) -> bool:
+        """Whether this is told of a namesake from before the one that we have caught up with."""
+        if self._ahead is not None and self._ahead.uid == migspec.uid:
+            self._ahead = None
+        return self._ahead is not None
 
     def _migspec_seen(self, migspec: MigSpec) -> None:
         state = self._state
@@ -154,9 +192,14 @@ class Watches:
             self._looker.wake()
 
     async def _watch(
-        self, resource: Resource, decode: Callable[[JsonObject], T], *, field_selector: str
+        self,
+        resource: Resource,
+        decode: Callable[[JsonObject], T],
+        *,
+        field_selector: str,
+        on_trouble: TroubleHandler | None = None,
     ) -> AsyncIterator[Event[T]]:
-        watch = list_watch(self._api, resource, decode=decode, field_selector=field_selector)
+        watch = list_watch(self._api, resource, decode=decode, field_selector=field_selector, on_trouble=on_trouble)
         async with aclosing(watch) as events:
             async for event in events:
                 yield event

@@ -110,14 +110,16 @@ class AgentHost:
 
     async def want(self, gpus: Mapping[int, Sequence[str]], *, epoch: int = 1) -> int:
         """Write the spec as the allocator would, and give its generation."""
-        spec = Spec(
+        return await self.write(spec_to_json(self._spec(gpus, epoch=epoch)))
+
+    def _spec(self, gpus: Mapping[int, Sequence[str]], *, epoch: int) -> Spec:
+        return Spec(
             epoch,
             tuple(
                 SpecGpu(self.sim.gpus[index].uuid, tuple(SpecSlice(p.window, p.profile) for p in map(placed, places)))
                 for index, places in gpus.items()
             ),
         )
-        return await self.write(spec_to_json(spec))
 
     async def write(self, spec: Mapping[str, Any]) -> int:
         """Write any spec."""
@@ -197,6 +199,20 @@ class AgentHost:
         item = placed(place)
         wanted = SpecSlice(item.window, item.profile, Claim(uid=uid, container="main", namespace="default", pod=pod))
         return await self.write(spec_to_json(Spec(1, (SpecGpu(self.sim.gpus[gpu].uuid, (wanted,)),))))
+
+    async def write_claims(self, gpus: Mapping[int, Sequence[str]], claims: Mapping[str, str], *, epoch: int) -> int:
+        """As `want`, with claims: place → name of the Pod whose container `main` has it."""
+        spec = spec_to_json(self._spec(gpus, epoch=epoch))
+        for item in (item for gpu in spec["gpus"] for item in gpu["slices"]):
+            pod = claims.get(f"{item['profile']}@{item['start']}+{item['size']}")
+            if pod is not None:
+                item["claim"] = {"namespace": "default", "pod": pod, "uid": f"uid-of-{pod}", "container": "main"}
+        return await self.write(spec)
+
+    def changes(self) -> dict[str, int]:
+        """The calls to the driver since `sim.reset_calls` that change hardware, and how often."""
+        words = ("Create", "Destroy", "SetMig")
+        return {name: count for name, count in self.sim.calls().items() if any(word in name for word in words)}
 
     async def run_pod(
         self, name: str, profile: str, *command: str, init: Sequence[Mapping[str, Any]] = (), **more: Any

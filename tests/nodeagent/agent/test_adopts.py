@@ -8,11 +8,6 @@ from tests.support.agenthost import AgentHost, states
 from tests.support.foreign import create_cut
 
 
-def changing(host: AgentHost) -> set[str]:
-    """The calls so far that changed hardware."""
-    return {name for name in host.sim.calls() if "Create" in name or "Destroy" in name or "SetMig" in name}
-
-
 def found(status: Status, place: str) -> StatusSlice:
     """One slice by profile and start."""
     (item,) = (item for gpu in status.gpus for item in gpu.slices if f"{item.profile}@{item.window.start}" == place)
@@ -46,7 +41,7 @@ async def test_a_free_foreign_slice_becomes_ours_as_it_is(host: AgentHost) -> No
     host.start()
     await host.until_free(0, "2g.20gb@2+2")
     assert uuids(host, 0) == before
-    assert changing(host) == set()
+    assert host.changes() == {}
 
 
 async def test_only_what_the_annotation_names_is_taken_over(host: AgentHost) -> None:
@@ -106,7 +101,7 @@ async def test_one_that_a_pod_uses_is_used_by_that_pod(host: AgentHost) -> None:
     assert (item.owned, item.holder) == (True, Holder("default", "older", uid, "main"))
     await host.take_back()
     assert states(await host.until(lambda _: True, "a report")) == {"1g.10gb@0": "Used"}
-    assert changing(host) == set()
+    assert host.changes() == {}
     await host.delete_pod("older")
     await host.until_free(0)
 
