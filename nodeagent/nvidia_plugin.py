@@ -30,6 +30,7 @@ from nodeagent.nvidia_plugin_book import Book
 from nodeagent.nvidia_plugin_listing import Enumerated
 from nodeagent.nvidia_plugin_node import NodeView
 from nodeagent.nvidia_plugin_pods import PluginPods
+from nodeagent.nvidia_plugin_shown import Shown
 from nodeagent.nvidia_plugin_starter import Starter
 from nodeagent.nvidia_plugin_symptoms import Symptom, symptom
 from nodeagent.podresources import AllocationGate, PodResources
@@ -91,10 +92,11 @@ class NvidiaPlugin:
         self._counts = CountPublisher(
             wanted=self._wanted_counts, patch_status=patch_status, clock=clock, on_change=self._counts_changed
         )
+        self._shown = Shown(self._counts, wanted=self._wanted_counts, clock=clock, on_settled=self._fact_changed)
         self._starter = Starter(
             stale=self._outdated,
             goal=lambda: (frozenset(self._offered.keys() - self._leaving), node.present()),
-            counts_shown=self._counts_shown,
+            counts_shown=self._shown.settled,
             pods=self._pods,
             listing=self._listing,
             node=node,
@@ -151,8 +153,7 @@ class NvidiaPlugin:
         """What Pods hold may have changed, and with it the counts. By whom a slice is used is read from the node's state."""
         if self._in_use != device_ids:
             self._in_use = frozenset(device_ids)
-            self._counts.nudge()
-            self._starter.wake()
+            self._judge_counts()
 
     # Who has what.
 
@@ -185,8 +186,8 @@ class NvidiaPlugin:
             self._listing.poke()
 
     def counts_published(self, profile: Profile) -> bool:
-        """Whether the newest known version of the Node shows the count of this profile as it should be now."""
-        return self._counts.published(profile.resource)
+        """Whether the Node has shown for a while the count of this profile as it should be."""
+        return self._counts.published(profile.resource) and self._shown.settled()
 
     def ready_now(self) -> frozenset[str]:
         """Ours that the kubelet would allocate and that the Node counts."""
@@ -234,9 +235,6 @@ class NvidiaPlugin:
         known = {profile.resource for profile in self._profiles} | self._counts.shown.allocatable.keys()
         return self._book().counts(known)
 
-    def _counts_shown(self) -> bool:
-        return all(self._counts.published(resource) for resource in self._wanted_counts().allocatable)
-
     def _symptom(self) -> Symptom | None:
         if not (self._pods.synced and self._node.known):
             return None
@@ -254,8 +252,7 @@ class NvidiaPlugin:
         seen = -1
         while True:
             seen = await self._node.changed(seen)
-            self._counts.nudge()
-            self._starter.wake()
+            self._judge_counts()
 
     async def _follow_status(self) -> None:
         """Tell when something has been wrong for long enough, or no longer is."""
@@ -278,12 +275,17 @@ class NvidiaPlugin:
         self._fact_changed()
 
     def _counts_changed(self) -> None:
-        self._starter.wake()
+        """The Node shows other counts."""
+        self._judge_counts()
         self._on_change()
+
+    def _judge_counts(self) -> None:
+        self._shown.judge()
+        self._counts.nudge()
+        self._starter.wake()
 
     def _fact_changed(self) -> None:
         """Something that counts and rounds depend on."""
-        self._counts.nudge()
-        self._starter.wake()
+        self._judge_counts()
         self._changed.fire()
         self._on_change()

@@ -56,6 +56,7 @@ async def serve(directory: Path) -> None:
                     variable="NVIDIA_VISIBLE_DEVICES",
                 )
                 await servers.enter_async_context(plugin.serving())
+            print("registered", flush=True)  # noqa: T201 - as above
             await _restart_of(kubelet, registered_with)
 
 

@@ -73,11 +73,11 @@ class NvidiaDaemonSet:
         """It may run again."""
         await self._select({"nobody": None})
 
-    async def until_enumerated(self, starts: int = 1, *, within_s: float = 30.0) -> None:
-        """Wait until so many processes have enumerated."""
+    async def until_logged(self, word: str, *, times: int = 1, within_s: float = 30.0) -> None:
+        """Wait until its processes have said so, `enumerated` or `registered`, so often."""
         async with asyncio.timeout(within_s):
             while True:
-                if self.log.count("enumerated") >= starts:
+                if self.log.count(word) >= times:
                     return
                 await asyncio.sleep(POLL_S)
 
@@ -86,16 +86,16 @@ class NvidiaDaemonSet:
         while True:
             pod = await self._pod()
             if pod is None or self.pods[-1:] != [pod]:
-                await self._end()
+                await self.end()
             if pod is not None and self.pods[-1:] != [pod]:
                 await asyncio.sleep(self.delay_s)
-                self._start()
+                self.start()
                 self.pods.append(pod)
             await asyncio.sleep(POLL_S)
 
     async def clean(self) -> None:
         """Take everything away."""
-        await self._end()
+        await self.end()
         with contextlib.suppress(NotFound):
             await self.api.delete(DAEMON_SETS, NAME, namespace=NAMESPACE)
         async with asyncio.timeout(20):
@@ -104,7 +104,8 @@ class NvidiaDaemonSet:
                     return
                 await asyncio.sleep(POLL_S)
 
-    def _start(self) -> None:
+    def start(self) -> None:
+        """Start its process; while installed it is started by itself."""
         with self.log_file.open("ab") as log:
             self.process = subprocess.Popen(
                 [sys.executable, "-m", "tests.support.nvidia_plugin", str(self.device_plugin_dir)],
@@ -114,7 +115,8 @@ class NvidiaDaemonSet:
                 stderr=log,
             )
 
-    async def _end(self) -> None:
+    async def end(self) -> None:
+        """End its process, as SIGKILL does."""
         if self.process is not None:
             process, self.process = self.process, None
             process.kill()

@@ -1,6 +1,7 @@
 """A real control plane and a real kubelet for this folder; a fresh simulated node, NVIDIA's plugin and an agent for each test."""
 
 from collections.abc import AsyncIterator, Iterator
+from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
@@ -38,6 +39,41 @@ def node_stack() -> Iterator[Stack]:
         stack.stop()
 
 
+@dataclass
+class OwnHost:
+    """A node whose agent is its own device plugin."""
+
+    host: AgentHost
+
+    def at_driver_root(self) -> AgentHost:
+        """Let the driver be found below another root, and not by the loader; `start` it without a driver in its reach."""
+        self.host.arguments = ["--driver-root", str(self.host.sim.root)]
+        self.host.environment = {"SIMGPU_STATE": str(self.host.sim.directory), "LD_LIBRARY_PATH": ""}
+        return self.host
+
+    def plugin(self) -> NvidiaDaemonSet:
+        """NVIDIA's plugin beside it, to be started by hand."""
+        return nvidia_plugin(self.host)
+
+
+@pytest.fixture
+async def own_host(node_stack: Stack, tmp_path: Path) -> AsyncIterator[OwnHost]:
+    """An A100, MIG on, and no agent yet."""
+    sim = SimNode.create(tmp_path / "sim", gpus=["a100-80gb"])
+    async with Api.connect(node_stack.cluster.kubeconfig, user_agent="test") as api:
+        made = AgentHost(api, node_stack, NODE, sim, tmp_path)
+        try:
+            yield OwnHost(made)
+        finally:
+            await made.clean()
+
+
+def nvidia_plugin(host: AgentHost) -> NvidiaDaemonSet:
+    """NVIDIA's plugin for the node of an agent, not installed yet."""
+    directory = host.stack.nodes[host.node].node.device_plugin_dir
+    return NvidiaDaemonSet(host.api, host.node, directory, host.sim, host.folder / "plugin.log")
+
+
 @pytest.fixture
 async def host(node_stack: Stack, tmp_path: Path) -> AsyncIterator[AgentHost]:
     """An A100 and an H100, MIG on, and no agent yet; it will stand beside NVIDIA's plugin."""
@@ -56,8 +92,6 @@ async def host(node_stack: Stack, tmp_path: Path) -> AsyncIterator[AgentHost]:
 @pytest.fixture
 async def plugin(host: AgentHost) -> AsyncIterator[NvidiaDaemonSet]:
     """NVIDIA's plugin, installed; it has enumerated a node without slices."""
-    node = host.stack.nodes[host.node].node
-    made = NvidiaDaemonSet(host.api, host.node, node.device_plugin_dir, host.sim, host.folder / "plugin.log")
-    async with installed(made) as daemon_set:
-        await daemon_set.until_enumerated()
+    async with installed(nvidia_plugin(host)) as daemon_set:
+        await daemon_set.until_logged("enumerated")
         yield daemon_set

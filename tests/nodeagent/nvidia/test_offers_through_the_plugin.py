@@ -69,6 +69,6 @@ async def test_pods_that_wait_all_run_while_slices_come_one_after_the_other(
         await asyncio.sleep(0.6)  # about where bindings of the last round meet the next one
     for name in names:
         pod = await host.until_phase(name, "Running", "Failed", within_s=60)
-        assert pod["status"]["phase"] == "Running", pod["status"]
+        assert pod["status"]["phase"] == "Running", f"{pod}\n{host.log}\n{plugin.log}"
     assert len({host.devices_of(name) for name in names}) == 4
     assert plugin.starts <= 5

@@ -13,7 +13,8 @@ async def test_a_slice_goes_from_hardware_plugin_and_count(host: AgentHost, plug
     (kept,) = await host.until_free(0, "1g.10gb@1+1")
     assert host.hardware(0) == {("1g.10gb", 1, True)}
     assert plugin.starts == 3
-    assert plugin.log.splitlines()[-1] == f"enumerated {{'nvidia.com/mig-1g.10gb': ['{kept.uuid}']}}"
+    enumerated = [line for line in plugin.log.splitlines() if line.startswith("enumerated")]
+    assert enumerated[-1] == f"enumerated {{'nvidia.com/mig-1g.10gb': ['{kept.uuid}']}}"
     assert await plugin.counts() == {"nvidia.com/mig-1g.10gb": 1}
 
 
