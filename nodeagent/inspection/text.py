@@ -114,7 +114,7 @@ def _cells(row: Row, table: GpuTable) -> list[str]:
         _status(row.reported) if row.reported else SILENT if known.status else UNKNOWN,
         (SILENT if row.entry is None else "ours" if row.ours else "another") if known.ledger else UNKNOWN,
         _kubelet(row) if known.offers else UNKNOWN,
-        "; ".join(row.differences) or SILENT,
+        "; ".join(row.differences) or _remark(row.reported),
     ]
 
 
@@ -134,6 +134,11 @@ def _spec(row: Row, table: GpuTable) -> str:
 def _status(reported: StatusSlice) -> str:
     holder = f" by {reported.holder.namespace}/{reported.holder.name}" if reported.holder else ""
     return f"{reported.state}{holder}"
+
+
+def _remark(reported: StatusSlice | None) -> str:
+    """What the report says besides, in brackets: it is no difference."""
+    return f"({reported.message})" if reported and reported.message else SILENT
 
 
 def _kubelet(row: Row) -> str:

@@ -55,6 +55,14 @@ def test_what_is_unknown_looks_unlike_what_is_not_there() -> None:
     assert "  no slices, and none wanted" in as_text(inspect(NOTHING), width=200).splitlines()
 
 
+def test_what_the_report_remarks_is_shown_and_is_no_difference() -> None:
+    """In brackets."""
+    remarked = replace(AGREED, migspec=migspec(reported(SliceState.FREE, message="came round the webhook")))
+    lines = as_text(inspect(remarked), width=200).splitlines()
+    assert next(line for line in lines if line.startswith("  0+1")).endswith("  (came round the webhook)")
+    assert lines[-1] == "All agree."
+
+
 def test_json_says_the_same() -> None:
     """And null is what could not be read."""
     found = json.loads(json.dumps(as_json(inspect(HELD))))
