@@ -47,7 +47,7 @@ class OwnHost:
 
     def at_driver_root(self) -> AgentHost:
         """Let the driver be found below another root, and not by the loader; `start` it without a driver in its reach."""
-        self.host.arguments = ["--driver-root", str(self.host.sim.root)]
+        self.host.arguments = ["--driver-root", str(self.host.sim.root), "--resync-s", "1"]
         self.host.environment = {"SIMGPU_STATE": str(self.host.sim.directory), "LD_LIBRARY_PATH": ""}
         return self.host
 

@@ -24,12 +24,12 @@ async def test_the_library_below_the_drivers_root_is_used(own_host: OwnHost) -> 
 async def test_a_driver_container_may_come_up_after_the_agent(own_host: OwnHost) -> None:
     """N4: what is missing is told with the value to set; the folder that appears is found by the same process."""
     host = own_host.at_driver_root()
-    host.sim.unload_driver()
+    not_mounted = host.sim.root.rename(host.folder / "not-mounted-yet")
     host.start(driver=False)
     await host.want({0: ["1g.10gb@0+1"]})
     await host.until_unready("nodeAgent.driverRoot")
     process = host.process
-    host.sim.load_driver()
+    not_mounted.rename(host.sim.root)
     await host.until_free(0, "1g.10gb@0+1", within_s=40)
     assert host.process is process
 
@@ -42,7 +42,7 @@ async def test_a_driver_container_may_be_replaced_by_another_version(own_host: O
     await host.until_free(0, "1g.10gb@0+1")
     before = host.sim.driver_version
     host.sim.unload_driver()
-    await host.until_unready("driver")
+    await host.until_unready("load the NVIDIA kernel module")
     host.sim.upgrade_driver("590.44.01")
     status = await host.until(lambda status: status.driver_version == "590.44.01", "the new version", within_s=40)
     assert status.driver_version != before
