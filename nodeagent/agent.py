@@ -116,6 +116,7 @@ class Agent:
         """What keeps the agent from its work, for /readyz."""
         state = self._state
         return [
+            *(["the agent is leaving"] if state.farewell else []),
             *([state.driver_trouble.message] if state.driver_trouble else []),
             *([] if state.hardware_known or state.driver_trouble else ["the GPUs have not been read yet"]),
             *([] if state.inherited is not None else ["the Pods of this node have not been listed yet"]),

@@ -126,7 +126,8 @@ def _on_gpu(before: GpuKnown, now: GpuKnown) -> Iterator[News]:
         users = ", ".join(sorted(f"Pod {each.namespace}/{each.name}" for each in holders))
         note = (
             f"{_listed(sorted(lost))} of {where}: gone, and not by us; somebody destroyed it, or reset the GPU or the driver; what "
-            "the spec wants is made anew" + (f"; used by {users}, which cannot go on: delete such Pods" if users else "")
+            "the spec wants is made anew"
+            + (f"; used by {users}, which cannot go on: delete such Pods" if users else "")
         )
         yield News(About.MIGSPEC, "SliceVanished", note)
     if came := now.foreign - before.foreign:
