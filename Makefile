@@ -32,6 +32,7 @@ demo: binaries  ## a real control plane here, simulated GPUs, Pods that get thei
 	@$(BIN)/nos-mig demo $(ARGS)
 
 test: lint binaries  ## all tests, two at a time; ARGS="tests/mig -k layouts" for some
+	@$(BIN)/python -m tests.nvml_clients.build
 	@$(BIN)/python -m pytest --numprocesses 2 --dist loadgroup $(ARGS)
 
 lint: $(VENV)/.ready  ## ruff, mypy --strict, import-linter
