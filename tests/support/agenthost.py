@@ -89,12 +89,6 @@ class AgentHost:
             self.process.wait(timeout=20)
             self.process = None
 
-    def resident_bytes(self) -> int:
-        """The memory that the agent occupies."""
-        assert self.process is not None
-        pages = Path(f"/proc/{self.process.pid}/statm").read_text(encoding="ascii").split()[1]
-        return int(pages) * os.sysconf("SC_PAGESIZE")
-
     async def hand_over(self) -> None:
         """Label the Node as an admin does who hands it over."""
         await self.api.merge_patch(NODES, self.node, {"metadata": {"labels": {PARTITIONING_LABEL: PARTITIONING_MIG}}})
@@ -122,16 +116,15 @@ class AgentHost:
         )
 
     async def write(self, spec: Mapping[str, Any]) -> int:
-        """Write any spec."""
+        """Write any spec. Only the spec is patched, so that a report that comes meanwhile is no conflict."""
+        replaced = [{"op": "replace", "path": "/spec", "value": dict(spec)}]
         try:
-            obj = await self.api.get(MIGSPECS, self.node)
+            obj = await self.api.json_patch(MIGSPECS, self.node, replaced)
         except NotFound:
             uid = (await self.api.get(NODES, self.node))["metadata"]["uid"]
-            obj = new_migspec(node=self.node, node_uid=uid, spec=Spec(0))
-            obj["spec"] = dict(spec)
-            return int((await self.api.create(MIGSPECS, obj))["metadata"]["generation"])
-        obj["spec"] = dict(spec)
-        return int((await self.api.replace(MIGSPECS, obj))["metadata"]["generation"])
+            fresh = {**new_migspec(node=self.node, node_uid=uid, spec=Spec(0)), "spec": dict(spec)}
+            obj = await self.api.create(MIGSPECS, fresh)
+        return int(obj["metadata"]["generation"])
 
     async def force(self, spec: Mapping[str, Any]) -> int:
         """Write a spec that the API server refuses until it has taken in that the rules are gone."""
