@@ -108,7 +108,7 @@ class Departures:
 
     def next_due(self, *, after: float) -> float:
         """The first time after `after` at which time alone lets something go on, by the agent's clock."""
-        settling = [d.since + SETTLE_S for d in self._record.leaving.values() if d.stage is Stage.HELD]
+        settling = [d.since + SETTLE_S for d in self._record.leaving.values() if d.stage is Stage.SHOWN]
         retries = [failure.retry_at for failure in self._record.blocked.values()]
         return min((due for due in (*settling, *retries, self._look_again_at) if due > after), default=float("inf"))
 
@@ -141,6 +141,8 @@ class Departures:
             case Action.HOLD:
                 self._become(item.uuid, Stage.HELD)
                 self._held_back.add(item.uuid)
+            case Action.SETTLE:
+                self._become(item.uuid, Stage.SHOWN)
             case Action.WITHDRAW:
                 self._become(item.uuid, Stage.WITHDRAWN)
                 self._kubelet.withdraw(item.uuid)

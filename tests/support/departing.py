@@ -103,7 +103,7 @@ class Departing:
 
     @property
     def stage(self) -> str:
-        """`PRESENT`, `HELD` or `WITHDRAWN`, as the agent's record has it."""
+        """`PRESENT`, `HELD`, `SHOWN` or `WITHDRAWN`, as the agent's record has it."""
         departure = self.hardware.record.leaving.get(self.device_id)
         return departure.stage.name if departure else "PRESENT"
 
