@@ -1,0 +1,118 @@
+"""When NVIDIA's plugin is started anew, and when not, with everything that can be in the way held still."""
+
+from collections.abc import AsyncIterator
+
+import pytest
+from aiohttp import web
+
+from mig.profiles import parse_profile
+from nodeagent.leaving import Stage
+from nodeagent.nvidia_plugin_node import DEPARTING_S
+from nodeagent.nvidia_plugin_round import FIRST_PAUSE_S, PATIENCE_S
+from nodeagent.nvidia_plugin_shown import SHOWN_FOR_S
+from nodeagent.nvidia_plugin_symptoms import SILENT_AFTER_S
+from nodeagent.pods import PodView
+from nodeagent.state import Departure
+from tests.support.nvidia_plugin_scene import NvidiaScene, nvidia_scene
+
+SMALL = parse_profile("1g.10gb")
+WAITING = PodView("default", "train", "uid-1", needs=((SMALL, 1),))
+
+
+@pytest.fixture
+async def scene(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[NvidiaScene]:
+    """A plugin that runs and has enumerated an empty GPU."""
+    async with nvidia_scene(tmp_path_factory.mktemp("n")) as made:
+        yield made
+
+
+async def test_a_bound_pod_that_lacks_its_device_is_waited_for(scene: NvidiaScene) -> None:
+    """It would fail for good. Meanwhile nothing counts that no Pod holds, so no other is bound."""
+    scene.state.pods[WAITING.uid] = WAITING
+    scene.state.unserved = frozenset({SMALL})
+    scene.enumerated(SMALL, "MIG-0")
+    scene.make("1g.10gb@0+1", "1g.10gb@1+1")
+    await scene.kubelet.until(lambda: scene.looks > 3, what="looked again and again")
+    assert scene.starts == 0
+    assert scene.count(SMALL) == "0"
+    scene.state.unserved = frozenset()
+    scene.state.changed.fire()
+    await scene.kubelet.until(lambda: scene.starts == 1, what="started anew")
+
+
+async def test_a_pod_that_the_kubelet_has_taken_on_is_not_waited_for(scene: NvidiaScene) -> None:
+    """It has what it asked for, though PodResources leaves plain init containers out."""
+    scene.state.pods[WAITING.uid] = PodView("default", "train", "uid-1", needs=((SMALL, 1),), admitted=True)
+    scene.state.unserved = frozenset({SMALL})
+    scene.make("1g.10gb@0+1")
+    await scene.kubelet.until(lambda: scene.starts == 1, what="started anew")
+
+
+async def test_nothing_is_started_while_nobody_knows_who_has_what(scene: NvidiaScene) -> None:
+    """Unknown is not empty."""
+    scene.answers = False
+    scene.make("1g.10gb@0+1")
+    await scene.kubelet.until(lambda: scene.looks > 3, what="looked again and again")
+    assert scene.starts == 0
+    scene.answers = True
+    await scene.kubelet.until(lambda: scene.starts == 1, what="started anew")
+
+
+async def test_hardware_that_changes_is_waited_for(scene: NvidiaScene) -> None:
+    """A slice on its way out now; one that has stood still for long is not waited for."""
+    scene.enumerated(SMALL, "MIG-1")
+    scene.state.gpus[0].leaving["MIG-1"] = Departure(Stage.HELD, scene.clock())
+    scene.ours.hold_back({"MIG-1"})
+    scene.make("1g.10gb@0+1", "1g.10gb@1+1")
+    await scene.kubelet.until(lambda: scene.count(SMALL) == "0", what="the resource is closed")
+    scene.skip(SHOWN_FOR_S)
+    await scene.kubelet.until(lambda: scene.ours.counts_published(SMALL), what="and stays so")
+    assert (scene.looks, scene.starts) == (0, 0)
+    scene.skip(DEPARTING_S)
+    await scene.kubelet.until(lambda: scene.starts == 1, what="started anew")
+
+
+async def test_what_the_plugin_has_withdrawn_itself_is_no_reason(scene: NvidiaScene) -> None:
+    """It found the GPU sick: a start would offer it again. It is told, and a new slice is a reason."""
+    scene.make("1g.10gb@0+1")
+    scene.enumerated(SMALL, "MIG-0")
+    await scene.kubelet.until(lambda: scene.ours.ready_now() == {"MIG-0"}, what="the slice is ready")
+    starts = scene.starts
+    scene.enumerated(SMALL)
+    scene.skip(PATIENCE_S)
+    await scene.kubelet.until(lambda: not scene.ours.offered_now(), what="it is withdrawn", within_s=15)
+    scene.skip(SILENT_AFTER_S)
+    await scene.kubelet.until(lambda: bool(scene.ours.status.troubles), what="it is told")
+    assert "does not list MIG-0" in scene.ours.status.troubles[0]
+    assert scene.starts == starts
+    scene.make("1g.10gb@0+1", "1g.10gb@1+1")
+    await scene.kubelet.until(lambda: scene.starts == starts + 1, what="started for the new one", within_s=15)
+
+
+async def test_a_start_that_did_not_help_is_repeated_after_a_pause(scene: NvidiaScene) -> None:
+    """A wrong strategy, say: the plugin comes back and lists nothing. Each pause is longer than the one before."""
+    scene.make("1g.10gb@0+1")
+    await scene.kubelet.until(lambda: scene.starts == 1, what="started anew")
+    await scene.plugin_runs()
+    first_s = await scene.skip_until(lambda: scene.starts == 2, what="tried again")
+    assert first_s >= PATIENCE_S + FIRST_PAUSE_S
+    await scene.plugin_runs()
+    assert await scene.skip_until(lambda: scene.starts == 3, what="and again") >= PATIENCE_S + 2 * FIRST_PAUSE_S
+
+
+async def test_a_right_that_is_missing_is_told_with_the_value_to_set(scene: NvidiaScene) -> None:
+    """A chart installed for our own plugin: asked once, then after a pause."""
+
+    async def refuse(request: web.Request) -> web.StreamResponse | None:
+        status = {"kind": "Status", "code": 403, "reason": "Forbidden", "message": "no"}
+        return web.json_response(status, status=403) if request.method == "DELETE" else None
+
+    scene.server.interceptors.append(refuse)
+    scene.make("1g.10gb@0+1")
+    await scene.kubelet.until(lambda: bool(scene.ours.status.troubles), what="told")
+    assert "nodeAgent.devicePlugin=nvidia" in scene.ours.status.troubles[0]
+    assert scene.starts == 1
+    scene.server.interceptors.clear()
+    scene.skip(FIRST_PAUSE_S)
+    await scene.kubelet.until(lambda: scene.starts == 2, what="tried again")
+    await scene.kubelet.until(lambda: not scene.ours.status.troubles, what="and told no more")
