@@ -18,7 +18,10 @@ from demo.onlooker import Onlooker
 from demo.plan import node_plan
 from demo.stack import Stack
 from kube.client import Api
+from kube.resource import NODES
 from mig.migspec import MigSpec, SliceState, StatusSlice
+from nodeagent.ledger import Stored, store
+from nodeagent.publisher import MIGSPECS
 from simgpu import SimNode
 from tests.support.agenthost import AgentHost, slices
 from tests.support.driverprocess import DriverProcess
@@ -90,6 +93,20 @@ class Bench:
         written = time.monotonic()
         await asyncio.gather(write, seen)
         return written
+
+    async def bare_writes(self) -> float:
+        """Make the writes that the agent cannot do without for one slice, one after the other, with no agent; seconds.
+
+        The ledger on the disk, the Node's count, and a change of the MigSpec until a watch shows it.
+        """
+        self._serial += 1
+        began = time.monotonic()
+        await asyncio.to_thread(store, self.host.folder / "bare-ledger.json", Stored("bench"))
+        count = {"status": {"capacity": {"bench.example/count": str(self._serial)}}}
+        await self.host.api.merge_patch(NODES, NODE, count, subresource="status")
+        note = {"metadata": {"annotations": {"bench.example/count": str(self._serial)}}}
+        version = (await self.host.api.merge_patch(MIGSPECS, NODE, note))["metadata"]["resourceVersion"]
+        return await self._until(lambda: int(self._migspec().resource_version) >= int(version), "a change") - began
 
     async def free(self, places: Mapping[int, str]) -> float:
         """Wait until these slices, and no others of ours, are reported Free; the moment when that was seen."""
