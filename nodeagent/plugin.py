@@ -20,7 +20,7 @@ from mig.profiles import Profile
 from nodeagent.api import deviceplugin_pb2 as pb
 from nodeagent.handing import Handing
 from nodeagent.offers import Device, Offers, Refused
-from nodeagent.podresources import AllocationGate, serialize
+from nodeagent.podresources import EXPECT_S, AllocationGate, serialize
 
 log = logging.getLogger(__name__)
 
@@ -133,7 +133,7 @@ class PluginServer:
 
     async def _prefer(self, request: pb.PreferredAllocationRequest) -> pb.PreferredAllocationResponse:
         answers = []
-        async with self._gate.allocating():
+        async with self._gate.allocating(then_quiet_s=EXPECT_S):
             for each in request.container_requests:
                 ids = self._offers.preferred(
                     self.profile,

@@ -21,8 +21,15 @@ from nodeagent.api import podresources_pb2 as pb
 CALL_S = 5.0
 """Deadline of one call; the kubelet answers in a few milliseconds, and limits these calls to 100 a second, 10 at once."""
 
-SETTLE_S = 0.1
-"""The kubelet books a device milliseconds after our answer to `Allocate`, and calls `Allocate` as long after our preference."""
+SETTLE_S = 0.25
+"""The kubelet books a device milliseconds after our answer to `Allocate`; on a machine without a free processor, a tenth of a
+second."""
+
+EXPECT_S = 2.0
+"""How long the `Allocate` that belongs to a preference is waited for. The kubelet regards the device as taken in between but has
+not booked it; it gives the allocation up there only where it finds no device at all."""
+
+POLL_S = 0.025
 
 QUIET_WITHIN_S = 5.0
 """How long a `List` waits for a moment without allocations."""
@@ -73,12 +80,15 @@ class AllocationGate:
     def __init__(self, *, clock: Callable[[], float]) -> None:
         self._clock = clock
         self._allocating = 0
-        self._last = float("-inf")
+        self._quiet_until = float("-inf")
         self._one_list = asyncio.Lock()
 
     @asynccontextmanager
-    async def allocating(self) -> AsyncIterator[None]:
-        """Around each answer to `GetPreferredAllocation` and `Allocate`: waits for a running `List`, and keeps a new one away."""
+    async def allocating(self, *, then_quiet_s: float = SETTLE_S) -> AsyncIterator[None]:
+        """Around each answer to `GetPreferredAllocation` and `Allocate`: waits for a running `List`, and keeps a new one away.
+
+        `then_quiet_s` is for how long after the answer, unless another answer says otherwise: the kubelet admits one Pod at a time.
+        """
         self._allocating += 1
         try:
             async with self._one_list:
@@ -86,7 +96,7 @@ class AllocationGate:
             yield
         finally:
             self._allocating -= 1
-            self._last = self._clock()
+            self._quiet_until = self._clock() + then_quiet_s
 
     @asynccontextmanager
     async def listing(self) -> AsyncIterator[None]:
@@ -94,14 +104,14 @@ class AllocationGate:
         give_up = self._clock() + QUIET_WITHIN_S
         while True:
             async with self._one_list:
-                if not self._allocating and self._clock() - self._last >= SETTLE_S:
+                if not self._allocating and self._clock() >= self._quiet_until:
                     yield
                     return
             if self._clock() > give_up:
                 raise KubeletBusy(
                     f"the kubelet allocated devices without a pause for {QUIET_WITHIN_S:g} s; asking later"
                 )
-            await asyncio.sleep(SETTLE_S / 4)
+            await asyncio.sleep(POLL_S)
 
 
 class PodResources:

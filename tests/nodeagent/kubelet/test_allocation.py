@@ -7,6 +7,7 @@ import grpc.aio
 import pytest
 
 from mig.profiles import parse_profile
+from nodeagent.podresources import EXPECT_S, SETTLE_S
 from tests.support.beside_kubelet import Beside
 from tests.support.slices import device, uuid
 
@@ -100,6 +101,27 @@ async def test_pod_resources_are_never_listed_during_an_allocation(scene: Beside
     assert scene.kubelet.list_calls == 8
     assert scene.kubelet.forgotten == []
     assert {each.device_id for each in await scene.ours.assigned_now()} == {uuid(number) for number in range(1, 9)}
+
+
+async def test_a_list_waits_for_the_allocation_that_a_preference_announces(scene: Beside) -> None:
+    """However late a starved kubelet comes with it: by then it regards the device as taken, and has not booked it."""
+    await _offer(scene, 1)
+    allocation = asyncio.create_task(scene.kubelet.allocate("pod", "main", RESOURCE, between=4 * SETTLE_S))
+    await scene.kubelet.until(lambda: bool(scene.kubelet.allocating), what="the kubelet has our preference")
+    assigned = await scene.ours.assigned_now()
+    await allocation
+    assert scene.kubelet.forgotten == []
+    assert [each.device_id for each in assigned] == [uuid(1)]
+
+
+async def test_a_preference_without_an_allocation_holds_lists_up_for_a_moment_alone(scene: Beside) -> None:
+    """The kubelet gave the Pod up in between."""
+    await _offer(scene, 1)
+    doomed = asyncio.create_task(scene.kubelet.allocate("pod", "main", RESOURCE, between=60))
+    await scene.kubelet.until(lambda: bool(scene.kubelet.allocating), what="the kubelet has our preference")
+    doomed.cancel()
+    async with asyncio.timeout(EXPECT_S + 2):
+        assert await scene.ours.assigned_now() == ()
 
 
 async def test_an_allocation_waits_for_a_list_that_runs(scene: Beside) -> None:
