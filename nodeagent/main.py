@@ -103,17 +103,14 @@ async def _agent(chosen: Options, api: Api, metrics: Metrics, edges: Edges) -> A
     state = NodeState(chosen.node_name, boot_id)
 
     def make_kubelet(agent: Agent) -> KubeletSide:
-        if chosen.device_plugin is DevicePlugin.NVIDIA:
-            return NvidiaPlugin(
-                node_name=chosen.node_name,
-                namespace=chosen.nvidia_plugin_namespace,
-                selector=chosen.nvidia_plugin_selector,
-                pod_resources_socket=chosen.pod_resources_socket,
-                api=api,
-                node=NodeView(state, look=agent.look, clock=time.monotonic),
-                clock=time.monotonic,
-                on_change=agent.kubelet_changed,
-            )
+        return _kubelet_side(chosen, api=api, agent=agent, state=state)
+
+    return Agent(outside, state=state, make_kubelet=make_kubelet, options=chosen)
+
+
+def _kubelet_side(chosen: Options, *, api: Api, agent: Agent, state: NodeState) -> KubeletSide:
+    """Our own device plugin, or what stands beside NVIDIA's."""
+    if chosen.device_plugin is DevicePlugin.OWN:
         return Kubelet(
             node_name=chosen.node_name,
             device_plugin_dir=chosen.device_plugin_dir,
@@ -124,8 +121,20 @@ async def _agent(chosen: Options, api: Api, metrics: Metrics, edges: Edges) -> A
             verify=agent.exists,
             handing=handing_of(chosen),
         )
-
-    return Agent(outside, state=state, make_kubelet=make_kubelet, options=chosen)
+    if not chosen.nvidia_plugin_selector:
+        raise ConfigError(
+            "name the labels of NVIDIA's device plugin (--nvidia-plugin-selector); without, any Pod would be meant"
+        )
+    return NvidiaPlugin(
+        node_name=chosen.node_name,
+        namespace=chosen.nvidia_plugin_namespace,
+        selector=chosen.nvidia_plugin_selector,
+        pod_resources_socket=chosen.pod_resources_socket,
+        api=api,
+        node=NodeView(state, look=agent.look, clock=time.monotonic),
+        clock=time.monotonic,
+        on_change=agent.kubelet_changed,
+    )
 
 
 def handing_of(chosen: Options) -> Handing:

@@ -95,7 +95,7 @@ class NvidiaPlugin:
         self._shown = Shown(self._counts, wanted=self._wanted_counts, clock=clock, on_settled=self._fact_changed)
         self._starter = Starter(
             stale=self._outdated,
-            goal=lambda: (frozenset(self._offered.keys() - self._leaving), node.present()),
+            goal=lambda: (frozenset(self._offered.keys() - self._leaving), node.present(frozenset())),
             counts_shown=self._shown.settled,
             pods=self._pods,
             listing=self._listing,
@@ -218,10 +218,13 @@ class NvidiaPlugin:
             offered=self._offered,
             leaving=self._leaving,
             listed=self._listing.listed,
-            present=self._node.present(),
+            present=self._present(),
             uses=self._node.uses(),
             closed=self._starter.closed,
         )
+
+    def _present(self) -> frozenset[str] | None:
+        return self._node.present(frozenset[str]().union(*self._listing.listed.values()))
 
     def _outdated(self) -> bool:
         """Whether the plugin would find something else if it enumerated now."""

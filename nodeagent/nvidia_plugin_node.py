@@ -5,11 +5,15 @@ ours, and whether a Pod that was bound has what it asked for, is known where the
 """
 
 from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Set as AbstractSet
 from typing import Final
 
 from mig.migspec import MigMode
 from nodeagent.state import GpuRecord, NodeState
 from nodeagent.usage import Use
+
+MAKING_S: Final = 60.0
+"""A slice whose making stands still for so long is waited for no more: twice the time that a call to the driver gets."""
 
 DEPARTING_S: Final = 5.0
 """A slice whose taking away stands still for so long is waited for no more: somebody holds it, or the driver does."""
@@ -24,6 +28,8 @@ class NodeView:
         self._clock = clock
         self._bound: frozenset[str] = frozenset()
         self._bound_at = float("-inf")
+        self._ever_seen: frozenset[str] = frozenset()
+        self._making_since: float | None = None
 
     async def look(self) -> bool:
         """Read anew who has what; False where somebody did not answer."""
@@ -39,11 +45,17 @@ class NodeView:
         """Whether the hardware was read and usage judged since the agent started."""
         return self._state.hardware_known and self._state.looked
 
-    def present(self) -> frozenset[str] | None:
-        """The UUIDs of all slices on the hardware, also of those that are not ours; None while a GPU was never read."""
+    def present(self, listed: AbstractSet[str]) -> frozenset[str] | None:
+        """The UUIDs of all slices on the hardware, also of those that are not ours; None while a GPU was never read.
+
+        Of an instance that holds several compute instances none is read. Where there is one, what is listed and was never seen
+        is taken to be there.
+        """
         if not self._state.hardware_known or any(record.gpu is None for record in self._state.gpus.values()):
             return None
-        return frozenset(item.uuid for record in self._state.gpus.values() for item in record.instances if item.uuid)
+        seen = frozenset(item.uuid for record in self._state.gpus.values() for item in record.instances if item.uuid)
+        self._ever_seen |= seen
+        return seen | (listed - self._ever_seen) if self.cut_up() else seen
 
     def uses(self) -> Mapping[str, Use]:
         """Who uses which slice of ours."""
@@ -51,9 +63,11 @@ class NodeView:
 
     def changing(self) -> bool:
         """Whether slices are being made or taken away now, or none may be any more since the agent ends."""
-        return self._state.farewell is not None or any(
-            record.trouble is None and (self._to_make(record) or self._departing(record))
-            for record in self._state.gpus.values()
+        well = [record for record in self._state.gpus.values() if record.trouble is None]
+        return (
+            self._state.farewell is not None
+            or self._making(any(self._to_make(record) for record in well))
+            or any(self._departing(record) for record in well)
         )
 
     def pods_without_device(self) -> bool:
@@ -80,6 +94,14 @@ class NodeView:
             for item in record.instances
             if not item.whole
         )
+
+    def _making(self, now: bool) -> bool:  # noqa: FBT001 - the one thing that is told
+        """Whether something is to be made, and has been for no longer than that may take."""
+        if not now:
+            self._making_since = None
+        elif self._making_since is None:
+            self._making_since = self._clock()
+        return self._making_since is not None and self._clock() - self._making_since < MAKING_S
 
     def _to_make(self, record: GpuRecord) -> bool:
         gpu = record.gpu

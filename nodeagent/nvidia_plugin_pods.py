@@ -8,6 +8,7 @@ import logging
 from collections.abc import Callable, Mapping
 from contextlib import aclosing
 from dataclasses import dataclass
+from operator import attrgetter
 from typing import Any, Final
 
 from kube.client import Api
@@ -136,8 +137,8 @@ class PluginPods:
                 self._on_change()
 
     async def start_anew(self) -> None:
-        """Delete each, so that another comes. Raises `ApiError`."""
-        for pod in self.alive:
+        """Delete each that runs, so that another comes. Raises `ApiError`."""
+        for pod in filter(attrgetter("running"), self.alive):
             try:
                 await self._api.delete(PODS, pod.name, namespace=pod.namespace, uid=pod.uid, timeout_s=DELETE_S)
             except (NotFound, Conflict):
