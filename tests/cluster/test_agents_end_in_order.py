@@ -13,7 +13,7 @@ from tests.cluster.world import World, container, pod
 ON_A = {"kubernetes.io/hostname": A}
 
 ROUNDS = 3
-EVERY_S = 0.2
+EVERY_S = 0.3
 """A Pod arrives so often: some are at every step of their way when the agent is told to end."""
 
 
