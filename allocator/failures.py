@@ -14,7 +14,9 @@ from mig.migspec import Claim, SliceState, StatusSlice
 from mig.occupancy import Placed
 
 AVOID_S: Final = 30.0
-"""How long no slice is made where one failed: long against a driver's hiccup, short against a Pod's life."""
+"""How long no slice is made where one failed: long against a driver's hiccup, short against a Pod's life.
+
+Where the whole GPU is in trouble nothing is placed anyway, and it may be used as soon as its agent says that it is well."""
 
 _STUBBORN: Final = (SliceState.USED, SliceState.RELEASE_BLOCKED, SliceState.FOREIGN)
 
@@ -39,7 +41,8 @@ def _look_at(desk: Desk, tracked: Tracked, gpu: str, placed: Placed, claim: Clai
     if pod is not None and (impossible or useless or gpu not in tracked.cut_gpus or _is_taken(pod, report)):
         desk.give_up(pod.uid)
     if impossible:
-        desk.notes.avoided[tracked.migspec.name, gpu, placed.window.start] = desk.now + AVOID_S
+        if gpu not in tracked.cut_gpus or not tracked.cut_gpus[gpu].trouble:
+            desk.notes.avoided[tracked.migspec.name, gpu, placed.window.start] = desk.now + AVOID_S
         desk.remove(tracked.migspec.name, gpu, placed)
 
 

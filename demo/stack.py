@@ -136,6 +136,10 @@ class Stack:
         environment = node.sim.environment() | {"NOS_MIG_BOOT_ID_FILE": str(node.sim.directory / "boot_id")}
         return self._start(f"agent-{name}", arguments, account="nos-mig-nodeagent", node=name, environment=environment)
 
+    def renew_agent_token(self, name: str) -> None:
+        """Give a running agent a token for its Node as it is now; a token ends with the Node object that it is bound to."""
+        self.cluster.service_account_kubeconfig(NAMESPACE, "nos-mig-nodeagent", node=name)
+
     def wait_ready(self, *names: str, timeout_s: float = READY_TIMEOUT_S) -> None:
         """Wait until these processes answer `/healthz` and `/readyz`; raises StartError that quotes the log."""
         deadline = time.monotonic() + timeout_s

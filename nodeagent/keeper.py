@@ -219,7 +219,7 @@ class Keeper:
             self._read_at = float("-inf")
             return
         self._failures += 1
-        self._read_at = self._clock() + min(FIRST_RETRY_S * 2 ** (self._failures - 1), LAST_RETRY_S)
+        self._read_at = self._clock() + min(FIRST_RETRY_S * 2 ** (self._failures - 1), self._resync_s)
         gpu = self._record.gpu
         where = f"GPU {self._record.index}" + (f" ({gpu.uuid})" if gpu else "")
         reason = SILENT if isinstance(error, DriverSilent) else "GpuUnavailable"

@@ -42,6 +42,8 @@ class Machine:
     """Slices that were foreign: kept though the spec does not list them, unless it wants their room."""
     ill: dict[str, str] = field(default_factory=dict)
     """GPU → why its driver does not answer: nothing changes there, and the report says so."""
+    lost: set[str] = field(default_factory=set)
+    """Those of them that are known not to answer, so that what is wanted there has failed."""
     hides_slices: bool = False
     leaving: bool = False
     """The agent was told to end: it says so, and changes no hardware any more."""
@@ -132,7 +134,7 @@ class Machine:
             StatusSlice(
                 placed.window,
                 placed.profile,
-                SliceState.FAILED if (uuid, placed) in self.failed else SliceState.CREATING,
+                SliceState.FAILED if (uuid, placed) in self.failed or uuid in self.lost else SliceState.CREATING,
                 message="no luck" if (uuid, placed) in self.failed else "",
             )
             for placed in (wanted or set()) - set(self.instances[uuid])

@@ -86,6 +86,22 @@ def test_without_another_place_a_reservation_on_a_gpu_that_hangs_stays() -> None
         assert w.bound_to("stays") == "n1"
 
 
+def test_a_gpu_that_is_well_again_is_used_at_once() -> None:
+    """N5: that slices failed on it while it was lost is no reason to avoid their places afterwards."""
+    with world() as w:
+        w.add_pod("patient", "7g.80gb")
+        w.round()
+        machine = w.machines["n1"]
+        machine.ill[FIRST], machine.lost = LOST, {FIRST}
+        w.run(seconds=0.5)
+        assert not w.claims()
+        assert f"left out: {FIRST}" in w.condition("patient")["message"]
+        machine.ill.clear()
+        machine.lost.clear()
+        w.run(seconds=0.0)
+        assert w.bound_to("patient") == "n1"
+
+
 def swap(w: World, new: str) -> None:
     """Another GPU in the place of the only one; what lay on that is gone, and its Pods' devices with it."""
     machine = w.machines["n1"]

@@ -100,6 +100,89 @@ async def test_gpus_with_mig_mode_off_are_reported_and_left_alone(here: World, s
     assert not here.node("node-m").sim.gpus[0].instances
 
 
+async def test_a_label_set_again_takes_the_node_on_as_it_is(here: World, spare: Spare) -> None:
+    """Handed back and over again under a running Pod: it keeps its slice and its claim, and new Pods come."""
+    on = spare.add(node_plan("node-r", "a100-80gb"))
+    here.stack.hand_over("node-r")
+    await here.create(pod("stays", "3g.40gb", nodeSelector=on))
+    await here.running("stays")
+    before = here.hardware("node-r")
+    here.stack.take_back("node-r")
+    await here.create(pod("new", "1g.10gb", nodeSelector=on))
+    await here.waiting("new", "NoNodeFits")
+    here.stack.hand_over("node-r")
+    await here.running("new")
+    assert before.items() <= here.hardware("node-r").items()
+    assert claims(here, "stays") == ["node-r"]
+    assert here.track("stays").phase == "Running"
+
+
+async def test_a_node_made_anew_under_its_name_keeps_what_runs(here: World, spare: Spare) -> None:
+    """S10: another Node object, another MigSpec; the running Pod's claim is rebuilt, its slice never touched."""
+    on = spare.add(node_plan("node-n", "a100-80gb"))
+    here.stack.hand_over("node-n")
+    await here.create(pod("survivor", "3g.40gb", nodeSelector=on))
+    await here.running("survivor")
+    before, uid = here.hardware("node-n"), here.migspec("node-n").uid
+    here.node("node-n").sim.reset_calls()
+    here.stack.cluster.kubectl("delete", "node", "node-n")
+    here.node("node-n").node.restart_kubelet()
+    await here.poll(lambda: here.labels("node-n"), "the Node again")
+    here.stack.renew_agent_token("node-n")
+    here.stack.hand_over("node-n")
+    await here.until(lambda: claims(here, "survivor") == ["node-n"] and here.migspec("node-n").uid != uid, "rebuilt")
+    assert here.hardware("node-n") == before
+    await here.create(pod("beside", "1g.10gb", nodeSelector=on))
+    await here.running("beside")
+    assert here.track("survivor").phase == "Running"
+    assert before.items() <= here.hardware("node-n").items()
+    assert not any("Destroy" in name for name in here.node("node-n").sim.calls())
+
+
+async def test_a_lost_gpu_delays_nobody_whom_the_other_one_can_serve(here: World, spare: Spare) -> None:
+    """N5: its room is no room; who waits is told that it is left out, and served when it is back."""
+    on = spare.add(node_plan("node-l", "a100-80gb", "a100-80gb"))
+    here.stack.hand_over("node-l")
+    await here.until(lambda: taken_on(here, "node-l", gpus=2), "taken on")
+    sim = here.node("node-l").sim
+    sim.lose(0)
+    names = ("first", "second")
+    await here.create(*(pod(name, "7g.80gb", nodeSelector=on) for name in names))
+    await here.until(lambda: sorted(here.track(name).phase for name in names) == ["Pending", "Running"], "one runs")
+    (waiting,) = (name for name in names if here.track(name).phase == "Pending")
+    words = f"left out: {sim.gpus[0].uuid}"
+    await here.until(lambda: words in here.track(waiting).message, "the other is told", timeout_s=60)
+    assert "fell off the bus" in here.track(waiting).message
+    sim.reset(0)
+    await here.running(*names, timeout_s=90)
+
+
+async def test_foreign_slices_are_taken_over_by_an_annotation(here: World, spare: Spare) -> None:
+    """What nobody could use becomes warm: the next Pod starts on it, or it makes room for a larger one."""
+    on = spare.add(node_plan("node-o", "a100-80gb"))
+    sim = here.node("node-o").sim
+    sim.create_foreign(0, "3g.40gb", 4)
+    (foreign,) = here.hardware("node-o")
+    here.stack.hand_over("node-o")
+    await here.until(lambda: taken_on(here, "node-o", gpus=1), "taken on")
+    assert [item.uuid for item in here.slices("node-o", SliceState.FOREIGN)] == [foreign]
+    here.stack.cluster.kubectl("annotate", "node", "node-o", "nos.nebuly.com/adopt-mig=all")
+    await here.until(
+        lambda: (
+            [item.uuid for item in here.slices("node-o", SliceState.FREE)] == [foreign]
+            and [len(gpu.slices) for gpu in here.migspec("node-o").spec.gpus] == [1]
+        ),
+        "in the spec, and free",
+    )
+    await here.create(pod("small", "3g.40gb", nodeSelector=on))
+    await here.running("small")
+    assert here.device("node-o", "small") == foreign
+    await here.create(pod("whole", "7g.80gb", nodeSelector=on))
+    await here.waiting("whole", "Full")
+    await here.delete("small")
+    await here.running("whole")
+
+
 async def test_a_node_cordoned_between_reservation_and_binding_loses_the_pod_to_another(here: World) -> None:
     """S7, S8: the Pod runs elsewhere on an equal slice, and its claim follows it."""
     sims = {name: here.node(name).sim for name in (A, B)}
@@ -130,3 +213,9 @@ def claims(here: World, name: str) -> list[str]:
         for node, spec in here.timeline.migspecs.items()
         if any(claim.uid == uid for _, _, claim in spec.spec.claims())
     ]
+
+
+def taken_on(here: World, node: str, *, gpus: int) -> bool:
+    """Whether the spec names so many GPUs of a node by now."""
+    known = here.timeline.migspecs.get(node)
+    return known is not None and len(known.spec.gpus) == gpus
