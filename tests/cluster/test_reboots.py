@@ -4,6 +4,7 @@ import signal
 from typing import Any
 
 from kube.resource import Resource
+from mig.migspec import SliceState
 from tests.cluster.conftest import A
 from tests.cluster.world import World, container, pod
 
@@ -76,8 +77,12 @@ async def test_pods_that_a_reboot_ended_are_released_and_told_and_their_successo
     rebooted = await here.event("NodeRebooted", kind="Node", name=A)
     assert "2 slices went with it" in rebooted["note"]
 
-    await here.until(lambda: "early" in claimants(here), "the claim of the live Pod")
-    await here.waiting("early", "Allocated")
+    await here.until(
+        lambda: (
+            "early" in claimants(here) and "1g.10gb" in {str(item.profile) for item in here.slices(A, SliceState.FREE)}
+        ),
+        "the slice of the live Pod is there again",
+    )
     await here.bind("early", A)
     await here.running("early")
     here.assert_sees_its_slice("early")

@@ -54,7 +54,7 @@ async def test_the_report_says_that_it_leaves_and_the_node_counts_nothing_at_the
 
     process = begin_to_leave(host)
     await host.until(lambda status: reason(status) == "AgentLeaving", "told")
-    await until_left(host, process, within_s=10)
+    await until_left(host, process, within_s=20)
     status = (await host.migspec()).status
     assert status is not None
     assert reason(status) == "AgentLeaving"
@@ -87,7 +87,7 @@ async def test_a_pod_that_was_let_go_before_is_waited_for(host: AgentHost) -> No
     assert await allocatable(host) == "1"
     await host.bind("late")
     await host.until_phase("late", "Running", "Succeeded")
-    await until_left(host, process, within_s=10)
+    await until_left(host, process, within_s=20)
     await host.until_phase("late", "Succeeded")
 
 
@@ -99,7 +99,7 @@ async def test_a_pod_that_is_gated_or_gone_is_not_waited_for(host: AgentHost) ->
     uid = await host.run_pod("gated", "1g.10gb", schedulingGates=[{"name": GATE}])
     await host.claim(0, "1g.10gb@0+1", pod="gated", uid=uid)
     await host.until_free(0, "1g.10gb@0+1")
-    await until_left(host, begin_to_leave(host), within_s=8)
+    await until_left(host, begin_to_leave(host), within_s=20)
     assert "not waiting any longer" not in host.log
 
 
@@ -111,7 +111,7 @@ async def test_the_wait_for_pods_is_bounded(host: AgentHost) -> None:
     uid = await host.run_pod("never", "1g.10gb", schedulerName="nobody")
     await host.claim(0, "1g.10gb@0+1", pod="never", uid=uid)
     await host.until_free(0, "1g.10gb@0+1")
-    await until_left(host, begin_to_leave(host), within_s=15)
+    await until_left(host, begin_to_leave(host), within_s=20)
     assert "not waiting any longer for Pod default/never" in host.log
     assert await allocatable(host) == "0"
 
@@ -124,7 +124,7 @@ async def test_a_slice_that_is_being_made_is_made_to_its_end_and_no_other_is_beg
     host.sim.inject(function="nvmlDeviceCreateGpuInstanceWithPlacement", gpu=0, block_ms=1500)
     await host.want({0: ["1g.10gb@0+1", "1g.10gb@1+1", "3g.40gb@4+4"]})
     await host.until_called("nvmlDeviceCreateGpuInstanceWithPlacement")
-    await until_left(host, begin_to_leave(host), within_s=15)
+    await until_left(host, begin_to_leave(host), within_s=20)
     ((profile, _, whole),) = host.hardware(0)
     assert (profile, whole) == ("1g.10gb", True)
     host.sim.clear_faults()
@@ -137,8 +137,8 @@ async def test_an_agent_without_a_migspec_leaves_at_once(host: AgentHost) -> Non
     host.start()
     await host.until_ready()
     began = time.monotonic()
-    await until_left(host, begin_to_leave(host), within_s=5)
-    assert time.monotonic() - began < 4
+    await until_left(host, begin_to_leave(host), within_s=20)
+    assert time.monotonic() - began < 10
 
 
 async def test_a_second_signal_ends_it_at_once(host: AgentHost) -> None:
