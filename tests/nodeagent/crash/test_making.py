@@ -1,4 +1,4 @@
-"""Killed at any step of making a slice, the next agent finishes it, or leaves nothing behind (N1)."""
+"""Killed at any step of making a slice, the next agent finishes it, or leaves nothing behind (N1, N12)."""
 
 import pytest
 
@@ -22,6 +22,14 @@ async def test_killed_at_any_step_of_making(nodes_of: MakeNodes, then: dict[int,
         "before PATCH nodes status #1",
         "before PATCH migspecs status #1",
     } <= found.killed_at
+
+
+async def test_killed_at_any_step_of_making_without_a_ledger(nodes_of: MakeNodes) -> None:
+    """N1, N12: with a state folder that cannot be written, nothing is made before the report says `Creating`."""
+    found = await kill_at_every_step(Change({0: []}, {0: [NEW]}, writable=False), nodes_of("a100-80gb"))
+    assert not found.left_out, found
+    reported = found.recorded.index("after PATCH migspecs status #1")
+    assert reported < found.recorded.index("before nvml-gpu-0: nvmlDeviceCreateGpuInstanceWithPlacement #1")
 
 
 async def test_killed_at_any_step_of_making_on_two_gpus_at_once(nodes_of: MakeNodes) -> None:

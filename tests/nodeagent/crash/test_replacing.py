@@ -20,7 +20,7 @@ async def test_killed_at_any_step_of_replacing_beside_a_used_slice(nodes_of: Mak
 
 
 async def test_killed_at_any_step_with_a_state_folder_that_cannot_be_written(nodes_of: MakeNodes) -> None:
-    """N1, N12: no ledger at all; what is ours is known from the report, which says `Creating` before the driver is asked."""
+    """N1, N12: no ledger at all; what is ours, half-destroyed and half-made, is known from the report."""
     change = Change({0: SMALL[:1]}, {0: [LARGER]}, writable=False)
     found = await kill_at_every_step(change, nodes_of("a100-80gb"))
     assert not found.left_out, found

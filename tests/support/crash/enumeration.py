@@ -1,10 +1,12 @@
 """Kill the agent at every step of a change, a fresh node for each kill, and see what the next agent makes of it.
 
 A first run without a kill gives the steps. Each later run's own steps are added to what is to be killed at, so nothing that any
-run did is left out; a step that a run does not come to (a report that went together with another one) is tried again.
+run did is left out; a recorded step that a run does not come to (a report that went together with another one) is tried again.
+How many steps there were is logged: `--log-cli-level=info` shows it.
 """
 
 import asyncio
+import logging
 from collections import Counter, deque
 from collections.abc import Awaitable, Callable
 from contextlib import AbstractAsyncContextManager
@@ -13,6 +15,8 @@ from dataclasses import dataclass, field, replace
 from tests.support.crash.agents import AgentProcess
 from tests.support.crash.goal import Goal, changes_made, missing, name_of, needed_changes
 from tests.support.crash.ground import Ground, Held, Wanted
+
+log = logging.getLogger(__name__)
 
 AT_ONCE = 3
 """Runs side by side: an agent waits about as long as it works."""
@@ -90,7 +94,7 @@ class Agenda:
         self._tries[step] += 1
         if steps[-1:] == [step]:
             self.found.killed_at.add(step)
-        elif self._tries[step] < TRIES:
+        elif self._tries[step] < TRIES and step in self.found.recorded:
             self._todo.append(step)
         else:
             self.found.missed.add(step)
@@ -120,6 +124,7 @@ async def kill_at_every_step(change: Change, make: Make) -> Found:
     async with asyncio.TaskGroup() as tasks:
         for _ in range(AT_ONCE):
             tasks.create_task(work())
+    log.info("%s", agenda.found)
     return agenda.found
 
 

@@ -3,12 +3,15 @@
 Each agent finishes the last one's work, and dies in its own. For a node that is too dear to be made anew for each kill.
 """
 
+import logging
 from dataclasses import dataclass
 
 from tests.support.crash.agents import AgentProcess
 from tests.support.crash.enumeration import Agenda, Found, died, recover
 from tests.support.crash.goal import Goal, missing
 from tests.support.crash.ground import Ground
+
+log = logging.getLogger(__name__)
 
 
 @dataclass
@@ -31,7 +34,9 @@ async def kill_to_and_fro(ground: Ground, agent: AgentProcess, *, there: Goal, b
             agent, steps = await _move(ground, agent, side.goal, step)
             if step:
                 side.agenda.tried(step, steps)
-    return sides[0].agenda.found, sides[1].agenda.found
+    found = sides[0].agenda.found, sides[1].agenda.found
+    log.info("there: %s; back: %s", *found)
+    return found
 
 
 async def _move(ground: Ground, agent: AgentProcess, goal: Goal, die_at: str) -> tuple[AgentProcess, list[str]]:
