@@ -92,6 +92,7 @@ def _table(
         and migspec.status.observed_generation == migspec.generation,
         ledger=isinstance(sources.ledger, Stored),
         offers=not isinstance(sources.offered, Unread),
+        ours_alone=not sources.beside_nvidia,
         index=index,
     )
     rows = (_whole(row, sources) for row in _rows(uuid, reading, reported, named, _entries(sources)))

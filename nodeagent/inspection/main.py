@@ -23,6 +23,7 @@ from nodeagent.inspection.values import Sources, Unread
 from nodeagent.main import boot_id_file, load_library
 from nodeagent.nvml import NvmlDriver
 from nodeagent.nvml_calls import Nvml
+from nodeagent.options import DevicePlugin
 
 WIDTH: Final = 200
 """Columns where there is no terminal to ask, as in `kubectl exec` without -t."""
@@ -49,6 +50,13 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
     add("--state-dir", type=Path, default=Path("/var/lib/nos-mig"), metavar="DIR", help="default: %(default)s")
     add("--driver-root", type=Path, default=Path("/"), metavar="DIR", help="below which the NVIDIA driver lies")
+    add(
+        "--device-plugin",
+        type=DevicePlugin,
+        choices=list(DevicePlugin),
+        default=DevicePlugin.OWN,
+        help="as the agent's",
+    )
     add("--output", choices=("text", "json"), default="text", help="default: %(default)s")
 
 
@@ -72,6 +80,7 @@ async def _read(args: argparse.Namespace) -> Sources:
         ledger=args.state_dir / "ledger.json",
         device_plugin_dir=args.device_plugin_dir,
         pod_resources_socket=args.pod_resources_socket,
+        beside_nvidia=args.device_plugin is DevicePlugin.NVIDIA,
     )
     try:
         async with Api.connect(args.kubeconfig, user_agent=f"nos-mig-inspect/{version('nos-mig')}") as api:

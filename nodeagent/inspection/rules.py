@@ -108,8 +108,8 @@ def _offered_and_missing(row: Row, known: Known) -> str | None:
     return "the kubelet would hand it out although it is gone: a Pod that gets it fails to start"
 
 
-def _offered_by_others(row: Row, _: Known) -> str | None:
-    if row.instance is None or row.ours is not False or not row.offered:
+def _offered_by_others(row: Row, known: Known) -> str | None:
+    if row.instance is None or row.ours is not False or not row.offered or not known.ours_alone:
         return None
     return f"not ours, and yet the kubelet would hand it out: another device plugin offers it; {REMEDY}"
 

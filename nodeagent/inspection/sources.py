@@ -47,6 +47,7 @@ async def read_sources(
     ledger: Path,
     device_plugin_dir: Path,
     pod_resources_socket: Path,
+    beside_nvidia: bool,
 ) -> Sources:
     """Ask everybody at once."""
     async with asyncio.TaskGroup() as tasks:
@@ -67,6 +68,7 @@ async def read_sources(
         ledger=entries.result(),
         offered=offered.result(),
         holdings=holdings.result(),
+        beside_nvidia=beside_nvidia,
     )
 
 

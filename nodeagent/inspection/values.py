@@ -68,6 +68,8 @@ class Sources:
     offered: Mapping[str, frozenset[str]] | Unread
     """Healthy device ids by resource, as the kubelet would allocate them."""
     holdings: tuple[Holding, ...] | Unread
+    beside_nvidia: bool = False
+    """NVIDIA's device plugin is meant to offer the slices, foreign ones too."""
 
     def unread(self) -> Iterator[tuple[str, str]]:
         """What gave no answer, and why."""
@@ -100,6 +102,8 @@ class Known:
     """The report answers the present generation."""
     ledger: bool
     offers: bool
+    ours_alone: bool = True
+    """Whether nobody but us is meant to offer slices."""
     index: int | None = None
 
 

@@ -140,6 +140,13 @@ def test_a_difference_is_said_in_words(sources: Sources, words: str) -> None:
 
 
 QUIET = {
+    "a foreign slice that NVIDIA's plugin offers, where it is meant to": replace(
+        FOREIGN,
+        migspec=migspec(reported(SliceState.FOREIGN), wanted=False),
+        offered=AGREED.offered,
+        counts=AGREED.counts,
+        beside_nvidia=True,
+    ),
     "a foreign slice that nobody wants": replace(
         FOREIGN, migspec=migspec(reported(SliceState.FOREIGN), wanted=False), driver=driver(ONE, pids=(9,))
     ),
