@@ -65,6 +65,11 @@ class NvidiaDaemonSet:
         allocatable = node["status"]["allocatable"].items()
         return {name: int(count) for name, count in allocatable if is_mig_resource(name) and count != "0"}
 
+    async def uncount(self) -> None:
+        """Let the Node count nothing, as the kubelet would say some seconds after an earlier test's slices went."""
+        counts = {"allocatable": dict.fromkeys(await self.counts(), "0")}
+        await self.api.merge_patch(NODES, self.node, {"status": counts}, subresource="status")
+
     async def down(self) -> None:
         """No node is for it any more: the controller deletes its Pod."""
         await self._select({"nobody": "has-this-label"})

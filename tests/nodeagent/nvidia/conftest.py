@@ -94,4 +94,5 @@ async def plugin(host: AgentHost) -> AsyncIterator[NvidiaDaemonSet]:
     """NVIDIA's plugin, installed; it has enumerated a node without slices."""
     async with installed(nvidia_plugin(host)) as daemon_set:
         await daemon_set.until_logged("enumerated")
+        await daemon_set.uncount()
         yield daemon_set
