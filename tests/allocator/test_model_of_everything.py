@@ -105,9 +105,15 @@ class Everything(RuleBasedStateMachine):
     @rule(up_to_date=st.booleans())
     def act(self, up_to_date: bool) -> None:  # noqa: FBT001 - Hypothesis passes by name
         """A round, on what is known."""
-        if up_to_date:
-            self.leader.observe()
+        if not up_to_date:
+            self.leader.round()
+            return
+        self.leader.observe()
+        gated = {pod["metadata"]["name"] for pod in unfinished(self.world.store) if pod["spec"].get("schedulingGates")}
         self.leader.round()
+        for name in gated:
+            if not self.world.gated(name):
+                assert not self.world.machines[self.world.nominated(name)].leaving
 
     @rule(random=CHANCE, share=st.sampled_from([0.2, 0.5, 0.9]))
     def act_badly(self, random: Random, share: float) -> None:
@@ -171,6 +177,14 @@ class Everything(RuleBasedStateMachine):
         if report:
             machine.report()
 
+    @rule(random=CHANCE, withdrawn=st.booleans())
+    def replace_agent(self, random: Random, withdrawn: bool) -> None:  # noqa: FBT001 - by name
+        """An agent says that it leaves, and perhaps has withdrawn its slices; or its successor reports."""
+        machine = random.choice(sorted(self.world.machines.values(), key=lambda machine: machine.name))
+        machine.leaving = not machine.leaving
+        machine.hides_slices = machine.leaving and withdrawn
+        machine.report()
+
     @rule(random=CHANCE)
     def break_a_place(self, random: Random) -> None:
         """Hardware fails, or is well again."""
@@ -218,6 +232,7 @@ class Everything(RuleBasedStateMachine):
         world = self.world
         for name, machine in world.machines.items():
             machine.broken = set()
+            machine.leaving = machine.hides_slices = False
             world.patch(NODES, name, spec={"unschedulable": False})
             node = world.store.get(NODES, "", name)
             node["metadata"]["labels"][PARTITIONING_LABEL] = "mig"
