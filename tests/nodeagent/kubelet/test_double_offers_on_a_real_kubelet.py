@@ -16,7 +16,7 @@ from nodeagent.api import podresources_pb2 as resources
 from nodeagent.handing import Handing
 from nodeagent.offers import Device
 from tests.support.handing import by_variable
-from tests.support.real_node import running_beside
+from tests.support.real_node import RealNode, running_beside
 from tests.support.slices import device, uuid
 
 DIES_S = 6
@@ -67,6 +67,17 @@ def wait_and_list(node: Node, pod: str) -> None:
         time.sleep(0.01)
 
 
+async def _pod_that_dies_slowly(real: RealNode, name: str) -> None:
+    main = {
+        "name": "main",
+        "image": "busybox",
+        "command": ["sh", "-c", "trap '' TERM; sleep infinity"],
+        "resources": {"limits": {PROFILE.resource: "1"}},
+    }
+    await real.create_pod(name, PROFILE, containers=[main], terminationGracePeriodSeconds=DIES_S)
+    await real.wait_phase(name, "Running")
+
+
 @pytest.mark.timeout(120)
 async def test_a_device_that_the_kubelet_forgot_stays_with_its_holder(
     clusters_node: tuple[Cluster, Node], caplog: pytest.LogCaptureFixture
@@ -83,12 +94,7 @@ async def test_a_device_that_the_kubelet_forgot_stays_with_its_holder(
             real.kubelet.offer(device(number, PROFILE))
         real.kubelet.book_preference({PROFILE: [uuid(300), uuid(301)]})
         await real.until(lambda: real.kubelet.ready(uuid(301), PROFILE), what="the slices are ready")
-        stubborn = {"name": "main", "image": "busybox", "command": ["sh", "-c", "trap '' TERM; sleep infinity"]}
-        limits = {"limits": {PROFILE.resource: "1"}}
-        await real.create_pod(
-            "dying", PROFILE, containers=[{**stubborn, "resources": limits}], terminationGracePeriodSeconds=DIES_S
-        )
-        await real.wait_phase("dying", "Running")
+        await _pod_that_dies_slowly(real, "dying")
         meddler.meanwhile = partial(wait_and_list, node, "dying")
         await real.api.delete(PODS, "dying", namespace="default")
         await real.create_pod("holder", PROFILE)
