@@ -239,7 +239,8 @@ class Keeper:
             if device_id not in self._record.leaving and device_id not in self._record.unjudged:
                 self._kubelet.offer(device)
         for device_id in self._offered - devices.keys():
-            self._departures.forget(device_id)
+            if not self._state.exists(device_id):  # else its GPU is counted at another index now, by another keeper
+                self._departures.forget(device_id)
         self._offered = frozenset(devices)
 
     def _next_due(self, *, after: float) -> float:

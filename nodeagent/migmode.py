@@ -35,6 +35,7 @@ class MigSwitch:
         self._allowed = allowed
         self._retry_s = retry_s
         self._clock = clock
+        self._not_before = float("-inf")
 
     async def advance(self) -> bool:
         """Turn it on if that is possible now; whether the GPU must be read again."""
@@ -44,7 +45,7 @@ class MigSwitch:
                 self._record.switch = None
                 self._state.changed.fire()
             return False
-        if before is not None and self._clock() < before.retry_at:
+        if self._clock() < self._not_before:
             return False
         try:
             waits_for = await self._hardware.enable_mig(gpu)
@@ -59,6 +60,7 @@ class MigSwitch:
             )
         else:
             log.info("turned MIG mode on", extra={"gpu": gpu.uuid, "index": gpu.index})
+            self._not_before = self._clock() + self._retry_s  # even if the driver then says that it is off
         return True
 
     def next_due(self) -> float:
@@ -78,4 +80,5 @@ class MigSwitch:
         if before is None or before.message != message:
             log.warning("%s", message)
             self._state.changed.fire()
+        self._not_before = now + pause
         self._record.switch = Failure(message, tries, before.since if before else now, now + pause)

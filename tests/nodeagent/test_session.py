@@ -1,0 +1,235 @@
+"""The driver's session is opened anew after the driver was away, whatever it counts then (N4, N5)."""
+
+import asyncio
+import time
+from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Set as AbstractSet
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from mig.migspec import MigMode
+from mig.profiles import Profile
+from nodeagent.departures import Departures, HeldBack
+from nodeagent.driver import DriverUnavailable, Refused
+from nodeagent.hardware import Hardware
+from nodeagent.keeper import Keeper
+from nodeagent.kubeletside import KubeletStatus
+from nodeagent.ledger import Ledger
+from nodeagent.migmode import MigSwitch
+from nodeagent.offers import Device
+from nodeagent.ownership import Entry
+from nodeagent.podresources import Assignment
+from nodeagent.session import Session
+from nodeagent.state import NodeState
+from nodeagent.takeover import Takeover
+from nodeagent.values import DriverFacts, Gpu, Instance, Processes
+from nodeagent.workers import Worker
+from tests.support.instances import placed
+from tests.support.shapes import shapes
+
+RESYNC_S = 0.05
+ONE = placed("1g.10gb@0+1")
+
+
+@dataclass
+class Rack:
+    """A driver's GPUs in the order in which it counts them, one slice on each; nothing can be changed."""
+
+    gpus: list[str]
+    loaded: bool = True
+
+    def start(self) -> DriverFacts:
+        """Count them."""
+        self._answer()
+        return DriverFacts("580", len(self.gpus))
+
+    def gpu(self, index: int) -> Gpu:
+        """The one that has this index now."""
+        self._answer()
+        return Gpu(self.gpus[index], index, "NVIDIA A100-SXM4-80GB", MigMode.ENABLED, shapes()["a100-80gb"])
+
+    def instances(self, gpu: Gpu) -> tuple[Instance, ...]:
+        """Its slice."""
+        return (Instance(gpu.uuid, 1, ONE, slice_of(gpu.uuid)),)
+
+    def create(self, gpu: Gpu, placed: Any) -> Instance:
+        """No."""
+        raise Refused(f"{placed} on {gpu}")
+
+    def complete(self, gpu: Gpu, instance: Instance) -> Instance:
+        """No."""
+        raise Refused(f"{instance} on {gpu}")
+
+    def destroy(self, gpu: Gpu, instance: Instance) -> None:
+        """No."""
+        raise Refused(f"{instance} on {gpu}")
+
+    def enable_mig(self, gpu: Gpu) -> str:
+        """No."""
+        raise Refused(str(gpu))
+
+    def processes(self, gpu: Gpu) -> Processes:
+        """Nobody."""
+        self._answer()
+        assert gpu.uuid in self.gpus
+        return {}
+
+    def _answer(self) -> None:
+        if not self.loaded:
+            raise DriverUnavailable("not loaded")
+
+
+@dataclass
+class Book:
+    """What is offered, as a kubelet's side knows it; nobody takes anything."""
+
+    healthy: set[str] = field(default_factory=set)
+    status: KubeletStatus = field(default_factory=lambda: KubeletStatus(reachable=True, troubles=()))
+    unoffered: str = ""
+
+    async def run(self) -> None:
+        """Nothing to keep."""
+
+    def offer(self, device: Device) -> None:
+        """Healthy."""
+        self.healthy.add(device.id)
+
+    def withdraw(self, device_id: str) -> None:
+        """Not healthy."""
+        self.healthy.discard(device_id)
+
+    def drop(self, device_id: str) -> None:
+        """Nothing is listed here."""
+
+    def hold_back(self, device_ids: AbstractSet[str]) -> None:
+        """Nothing is counted here."""
+
+    def book_preference(self, claimed: Mapping[Profile, Sequence[str]]) -> None:
+        """Nothing is handed out here."""
+
+    def mark_in_use(self, device_ids: AbstractSet[str]) -> None:
+        """Nothing is handed out here."""
+
+    def handed_out(self) -> Mapping[str, float]:
+        """Nothing."""
+        return {}
+
+    def forget_handout(self, device_id: str) -> None:
+        """Nothing is handed out here."""
+
+    def offered_now(self) -> frozenset[str]:
+        """What is healthy."""
+        return frozenset(self.healthy)
+
+    async def assigned_now(self) -> Sequence[Assignment]:
+        """Nobody has anything."""
+        return ()
+
+    def node_seen(self, node: Mapping[str, Any]) -> None:
+        """Nothing is counted here."""
+
+    def counts_published(self, profile: Profile) -> bool:
+        """Nothing is counted here."""
+        return bool(profile)
+
+    def ready_now(self) -> frozenset[str]:
+        """What is healthy."""
+        return frozenset(self.healthy)
+
+
+def slice_of(gpu: str) -> str:
+    """The UUID of the slice on a GPU."""
+    return f"MIG-on-{gpu}"
+
+
+async def _yes() -> bool:
+    return True
+
+
+def session_on(rack: Rack, book: Book, state: NodeState, ledger: Ledger) -> Session:
+    """A session with the agent's own keepers."""
+    known = asyncio.Event()
+    known.set()
+
+    def make_hardware(record: Any, worker: Worker) -> Hardware:
+        return Hardware(record=record, driver=rack, worker=worker, ledger=ledger)
+
+    def make_keeper(hardware: Hardware) -> Keeper:
+        def observe(_step: str, _outcome: str) -> None:
+            return None
+
+        departures = Departures(
+            hardware=hardware,
+            state=state,
+            kubelet=book,
+            held_back=HeldBack(book),
+            look=_yes,
+            clock=time.monotonic,
+            observe=observe,
+        )
+        switch = MigSwitch(hardware=hardware, state=state, allowed=False, retry_s=RESYNC_S, clock=time.monotonic)
+        return Keeper(
+            hardware=hardware,
+            departures=departures,
+            takeover=Takeover(hardware=hardware, state=state, look=_yes),
+            switch=switch,
+            state=state,
+            kubelet=book,
+            announced=_yes,
+            on_read=lambda: None,
+            clock=time.monotonic,
+            observe=observe,
+            resync_s=RESYNC_S,
+        )
+
+    return Session(
+        driver=rack,
+        state=state,
+        kubelet=book,
+        ownership_known=known,
+        make_hardware=make_hardware,
+        make_keeper=make_keeper,
+    )
+
+
+async def until(holds: Callable[[], bool], what: str) -> None:
+    """Wait for it."""
+    for _ in range(2000):
+        if holds():
+            return
+        await asyncio.sleep(0.01)
+    raise AssertionError(f"not within 20 s: {what}")
+
+
+def read(state: NodeState) -> list[str]:
+    """The GPUs by index."""
+    return [record.gpu.uuid for _, record in sorted(state.gpus.items()) if record.gpu is not None]
+
+
+async def test_gpus_that_are_counted_anew_keep_what_they_hold(tmp_path: Path) -> None:
+    """N5: a lost GPU is left out after a reload, the others move up; its slices are remembered until it is back, anywhere."""
+    rack, book, state = Rack(["GPU-A", "GPU-B"]), Book(), NodeState("node", "boot")
+    ledger = Ledger(tmp_path / "ledger.json", boot_id="boot")
+    await ledger.open()
+    entries = {Entry(gpu, ONE, slice_of(gpu)) for gpu in rack.gpus}
+    await ledger.adopt(entries)
+    running = asyncio.create_task(session_on(rack, book, state, ledger).run())
+    try:
+        both = {slice_of("GPU-A"), slice_of("GPU-B")}
+        await until(lambda: book.healthy == both, "both offered")
+        rack.loaded = False
+        await until(lambda: book.healthy == set() and state.driver_trouble is not None, "no driver, nothing offered")
+        assert read(state) == ["GPU-A", "GPU-B"]
+        rack.gpus, rack.loaded = ["GPU-B"], True
+        await until(lambda: read(state) == ["GPU-B"] and book.healthy == {slice_of("GPU-B")}, "one is left")
+        assert state.hardware_known
+        assert ledger.entries == entries
+        rack.loaded = False
+        await until(lambda: state.driver_trouble is not None, "no driver again")
+        rack.gpus, rack.loaded = ["GPU-B", "GPU-A"], True
+        await until(lambda: read(state) == ["GPU-B", "GPU-A"] and book.healthy == both, "both, in another order")
+        assert {item.uuid for record in state.gpus.values() for item in record.ours()} == both
+        assert ledger.entries == entries
+    finally:
+        running.cancel()
