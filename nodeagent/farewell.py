@@ -122,11 +122,16 @@ class Leaving:
 
     async def _serve(self, *, until: float) -> None:
         """Wait for Pods that were let go to slices of this node and do not have them yet."""
-        while waiting := await self._unserved():
-            if self._clock() >= until:
-                log.warning("not waiting any longer for %s", ", ".join(sorted(waiting)))
-                return
-            await asyncio.sleep(POLL_S)
+        waiting = ["whoever was let go"]
+        try:
+            async with asyncio.timeout(max(until - self._clock(), 0.0)):
+                while True:
+                    waiting = await self._unserved()
+                    if not waiting:
+                        return
+                    await asyncio.sleep(POLL_S)
+        except TimeoutError:
+            log.warning("not waiting any longer for %s", ", ".join(sorted(waiting)))
 
     async def _unserved(self) -> list[str]:
         state = self._state

@@ -55,6 +55,7 @@ class Outside:
     found: Callable[[float], Mapping[str, Any] | None] = lambda _: None
     writes: bool = True
     withdraws: bool = True
+    answers_after_s: float = 0.0
     steps: list[tuple[Farewell | None, float]] = field(default_factory=list)
     held: set[str] = field(default_factory=set)
 
@@ -75,6 +76,7 @@ class Outside:
         assert claim == POD
         if not self.writes:
             raise Unavailable("away")
+        await asyncio.sleep(self.answers_after_s)
         return self.found(now())
 
     def offered_now(self) -> frozenset[str]:
@@ -158,6 +160,12 @@ def test_a_pod_that_was_let_go_is_waited_for_until_it_has_its_slice() -> None:
 
 def test_nobody_is_waited_for_longer_than_the_drain() -> None:
     outside = Outside(node(), found=lambda _: pod())
+    took = outside.end(drain_s=10.0)
+    assert 10.0 <= took < 11.0
+
+
+def test_an_api_server_that_does_not_answer_holds_nobody_up_longer_than_the_drain() -> None:
+    outside = Outside(node(), found=lambda _: pod(), answers_after_s=1000.0)
     took = outside.end(drain_s=10.0)
     assert 10.0 <= took < 11.0
 
