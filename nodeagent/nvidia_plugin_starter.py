@@ -24,7 +24,7 @@ STATUS_LAG_S: Final = 2.0
 REGISTERING_S: Final = 2.0
 """It registers one resource after the other, within this time."""
 
-SOON_S: Final = 0.1
+SOON_S: Final = 0.25
 LATER_S: Final = 1.0
 RESYNC_S: Final = 5.0
 """Between two looks at the facts, if nobody says that one changed: with the next step near, with it far, with nothing to do."""
@@ -49,7 +49,6 @@ class Starter:
         on_change: Callable[[], None],
     ) -> None:
         self.trouble: str | None = None
-        self.starts = 0
         self._stale = stale
         self._goal_now = goal
         self._counts_shown = counts_shown
@@ -146,7 +145,6 @@ class Starter:
             self._become(Phase.OPEN)
             return
         self.trouble = None
-        self.starts += 1
         self._asked_for = goal
         self._become(Phase.ASKED)
 
