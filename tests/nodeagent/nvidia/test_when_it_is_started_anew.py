@@ -1,6 +1,7 @@
 """When NVIDIA's plugin is started anew, and when not, with everything that can be in the way held still."""
 
 from collections.abc import AsyncIterator
+from dataclasses import replace
 
 import pytest
 from aiohttp import web
@@ -13,6 +14,7 @@ from nodeagent.nvidia_plugin_shown import SHOWN_FOR_S
 from nodeagent.nvidia_plugin_symptoms import SILENT_AFTER_S
 from nodeagent.pods import PodView
 from nodeagent.state import Departure
+from tests.support.instances import instance
 from tests.support.nvidia_plugin_scene import NvidiaScene, nvidia_scene
 
 SMALL = parse_profile("1g.10gb")
@@ -98,6 +100,18 @@ async def test_a_start_that_did_not_help_is_repeated_after_a_pause(scene: Nvidia
     assert first_s >= PATIENCE_S + FIRST_PAUSE_S
     await scene.plugin_runs()
     assert await scene.skip_until(lambda: scene.starts == 3, what="and again") >= PATIENCE_S + 2 * FIRST_PAUSE_S
+
+
+async def test_an_instance_that_is_cut_up_is_named_as_the_likely_reason(scene: NvidiaScene) -> None:
+    """NVIDIA's plugin ends when it meets one, and so nothing is listed."""
+    scene.make("1g.10gb@0+1")
+    record = scene.state.gpus[0]
+    record.instances = (*record.instances, replace(instance("3g.40gb@4+4", gi=4, uuid=""), whole=False))
+    await scene.kubelet.until(lambda: scene.starts == 1, what="started anew")
+    await scene.plugin_runs()
+    await scene.skip_until(lambda: bool(scene.ours.status.troubles), what="told")
+    assert "likely reason" in scene.ours.status.troubles[0]
+    assert "3g.40gb at 4 of GPU 0" in scene.ours.status.troubles[0]
 
 
 async def test_a_right_that_is_missing_is_told_with_the_value_to_set(scene: NvidiaScene) -> None:
