@@ -60,11 +60,15 @@ class Enumerated:
         """Keep `listed` true. Eternal."""
         while True:
             seen = self._poke.count
-            before = (self.listed, self.answered, self.asked)
-            await self._ask()
-            if before != (self.listed, self.answered, self.asked):
-                self._on_change()
+            await self.refresh()
             await self._poke.beyond_or_after(seen, AWAITED_S if self._awaited() else RESYNC_S)
+
+    async def refresh(self) -> None:
+        """Ask, and return once `listed` is as the kubelet says now."""
+        before = (self.listed, self.answered, self.asked)
+        await self._ask()
+        if before != (self.listed, self.answered, self.asked):
+            self._on_change()
 
     async def _ask(self) -> None:
         try:

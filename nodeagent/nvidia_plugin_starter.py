@@ -1,7 +1,7 @@
 """Carries out the rounds of `nvidia_plugin_round`: the one task that has NVIDIA's device plugin started anew.
 
 It keeps the time of a round and counts starts that did not help; what is stale, whether the Node shows the counts and who lacks a
-device are answered from outside. It promises a fresh look at PodResources right before each start.
+device are answered from outside. It promises a fresh look at what the kubelet lists, and at who has what, right before each start.
 """
 
 import logging
@@ -96,6 +96,7 @@ class Starter:
             self._goal, self._goal_since = goal, self._clock()
         facts = self._facts()
         if next_step(self._phase, replace(facts, pods_without_device=False)) is Step.ASK:
+            await self._listing.refresh()
             answered = await self._node.look()
             facts = replace(self._facts(), pods_without_device=not answered or self._node.pods_without_device())
         match next_step(self._phase, facts):

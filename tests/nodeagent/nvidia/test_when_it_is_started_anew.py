@@ -75,20 +75,24 @@ async def test_hardware_that_changes_is_waited_for(scene: NvidiaScene) -> None:
 
 
 async def test_what_the_plugin_has_withdrawn_itself_is_no_reason(scene: NvidiaScene) -> None:
-    """It found the GPU sick: a start would offer it again. It is told, and a new slice is a reason."""
-    scene.make("1g.10gb@0+1")
-    scene.enumerated(SMALL, "MIG-0")
-    await scene.kubelet.until(lambda: scene.ours.ready_now() == {"MIG-0"}, what="the slice is ready")
-    starts = scene.starts
-    scene.enumerated(SMALL)
-    scene.skip(PATIENCE_S)
-    await scene.kubelet.until(lambda: not scene.ours.offered_now(), what="it is withdrawn", within_s=15)
-    scene.skip(SILENT_AFTER_S)
-    await scene.kubelet.until(lambda: bool(scene.ours.status.troubles), what="it is told")
-    assert "does not list MIG-0" in scene.ours.status.troubles[0]
-    assert scene.starts == starts
+    """It found the GPU sick: a start would offer it again. It is told, the others stay ready, and a new slice is a reason."""
+    scene.enumerated(SMALL, "MIG-0", "MIG-1")
     scene.make("1g.10gb@0+1", "1g.10gb@1+1")
-    await scene.kubelet.until(lambda: scene.starts == starts + 1, what="started for the new one", within_s=15)
+    await scene.kubelet.until(lambda: scene.ours.ready_now() == {"MIG-0", "MIG-1"}, what="the slices are ready")
+    scene.enumerated(SMALL, "MIG-1")
+    await scene.kubelet.until(lambda: scene.ours.offered_now() == {"MIG-1"}, what="one is withdrawn", within_s=15)
+    await scene.kubelet.until(lambda: scene.count(SMALL) == "1", what="it counts no more")
+    counted: set[str | None] = set()
+
+    def told() -> bool:
+        counted.add(scene.count(SMALL))
+        return bool(scene.ours.status.troubles)
+
+    assert await scene.skip_until(told, what="it is told") >= SILENT_AFTER_S - 1
+    assert "does not list MIG-0" in scene.ours.status.troubles[0]
+    assert (counted, scene.starts) == ({"1"}, 0)
+    scene.make("1g.10gb@0+1", "1g.10gb@1+1", "1g.10gb@2+1")
+    await scene.kubelet.until(lambda: scene.starts == 1, what="started for the new one", within_s=15)
 
 
 async def test_a_start_that_did_not_help_is_repeated_after_a_pause(scene: NvidiaScene) -> None:
