@@ -1,7 +1,7 @@
 """The ledger: which instances are ours, on disk, written before each is made.
 
-One small JSON file in the state folder, replaced atomically and flushed to the disk before `intend` returns, so that a kill at
-any point leaves either the old or the new file. Where the folder cannot be written the ledger lives on in memory, says so in
+One small JSON file in the state folder, replaced atomically before `intend` returns, so that a kill at any point leaves either the
+old or the new file. Where the folder cannot be written the ledger lives on in memory, says so in
 `trouble`, and the next start falls back on our own report in the MigSpec. Which instance an entry means is decided in `ownership`.
 """
 
@@ -80,19 +80,15 @@ def load(path: Path) -> Stored | None:
 
 
 def store(path: Path, stored: Stored, *, replace: Callable[[Path, Path], object] = os.replace) -> None:
-    """Replace the file; when this returns the new one survives a power cut. Raises `LedgerError`."""
+    """Replace the file; when this returns the new one survives the process, however it ends. Raises `LedgerError`.
+
+    It is not flushed to the disk: what ends the kernel ends the boot, and with it every instance that an entry could name.
+    """
     fresh = path.with_suffix(".new")
     try:
         with fresh.open("w", encoding="utf-8") as file:
             file.write(to_text(stored))
-            file.flush()
-            os.fsync(file.fileno())
         replace(fresh, path)
-        folder = os.open(path.parent, os.O_RDONLY | os.O_DIRECTORY)
-        try:
-            os.fsync(folder)
-        finally:
-            os.close(folder)
     except OSError as error:
         raise LedgerError(f"{path} cannot be written: {error}") from error
 
