@@ -8,6 +8,7 @@ itself. On a node that is not handed over nothing is taken over, and nothing kep
 import logging
 from collections.abc import Awaitable, Callable
 
+from mig.occupancy import Placed
 from nodeagent.adoption import to_adopt
 from nodeagent.hardware import Hardware
 from nodeagent.state import NodeState
@@ -30,6 +31,7 @@ class Takeover:
         self._forget_settled()
         if not state.handed_over or state.farewell is not None:
             return False
+        record.adopted |= self._interrupted()
         fresh = to_adopt(state.adoption, record.instances, record.owned)
         if fresh:
             await self._hardware.adopt(fresh)
@@ -44,6 +46,19 @@ class Takeover:
         record.unjudged = frozenset()
         state.changed.fire()
         return True
+
+    def _interrupted(self) -> frozenset[Placed]:
+        """What an agent took over that was killed before it could say so: the last report calls it foreign still."""
+        state, record = self._state, self._record
+        status = state.migspec.status if state.migspec else None
+        reported = status.gpu(record.gpu.uuid) if status and record.gpu else None
+        foreign = {item.uuid for item in reported.slices if not item.owned} if reported else set[str]()
+        wanted = state.wanted(record.gpu.uuid) if record.gpu else None
+        return frozenset(
+            item.placed
+            for item in record.ours()
+            if item.uuid in foreign and item.placed not in (wanted or ()) and state.adoption.asks_for(item)
+        )
 
     def _forget_settled(self) -> None:
         """Keep no longer what the spec lists, what is gone, and what a node that is taken back holds."""

@@ -154,3 +154,35 @@ async def test_nothing_is_taken_over_on_a_node_that_is_not_handed_over(host: Age
     await host.until(lambda status: states(status) == both, "labelled alone")
     await host.adopt("all")
     await host.until(lambda status: set(states(status).values()) == {"Free"}, "both")
+
+
+async def test_an_agent_killed_while_it_takes_over_is_followed_by_one_that_goes_on(host: AgentHost) -> None:
+    """N1: killed after the slice was written down and before that was said, it is kept for the allocator all the same."""
+    host.start()
+    await host.want({0: ["1g.10gb@0+1"]})
+    await host.until_free(0, "1g.10gb@0+1")
+    host.sim.create_foreign(0, "2g.20gb", 2)
+    before = uuids(host, 0)
+    host.kill()
+    host.start()
+    await host.until(lambda status: states(status).get("2g.20gb@2") == "Foreign", "foreign at first")
+    host.kill()
+    ledger = host.state_dir / "ledger.json"
+    document = json.loads(ledger.read_text())
+    document["slices"].append(
+        {
+            "gpu": host.sim.gpus[0].uuid,
+            "start": 2,
+            "size": 2,
+            "profile": "2g.20gb",
+            "uuid": before["2g.20gb@2"],
+        }
+    )
+    ledger.write_text(json.dumps(document))
+    await host.hand_over()
+    await host.adopt("all")
+    host.sim.reset_calls()
+    host.start()
+    await host.until(lambda status: states(status) == {"1g.10gb@0": "Free", "2g.20gb@2": "Free"}, "kept, and free")
+    assert uuids(host, 0) == before
+    assert host.changes() == {}
