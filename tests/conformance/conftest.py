@@ -59,7 +59,9 @@ def _open_session(which: str) -> None:
             ctypes.CDLL(which, mode=ctypes.RTLD_GLOBAL)  # what every later load by name finds
         pynvml.nvmlInit()
     except (OSError, pynvml.NVMLError) as error:
-        advice = "name a library with --nvml=PATH, or leave --nvml (and NVML_CONFORMANCE) away to test the simulated one"
+        advice = (
+            "name a library with --nvml=PATH, or leave --nvml (and NVML_CONFORMANCE) away to test the simulated one"
+        )
         pytest.fail(f"the {which} library opens no session: {error}; {advice}", pytrace=False)
 
 
