@@ -12,7 +12,7 @@ ARGS   ?=
 help:  ## what there is
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## */  make \1\t/' | expand -t 16
 
-$(VENV)/.ready: pyproject.toml setup.py requirements.lock $(wildcard nodeagent/api/*.proto)
+$(VENV)/.ready: pyproject.toml setup.py requirements.lock $(wildcard nodeagent/kubelet/api/*.proto)
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \
 		{ echo "Python 3.11 or newer is needed; name one: make PYTHON=python3.12 $(MAKECMDGOALS)"; exit 1; }
 	@echo "== virtual environment ($(VENV))"

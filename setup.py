@@ -8,11 +8,11 @@ from setuptools.command.build_py import build_py
 
 
 class BuildPy(build_py):
-    """`build_py` that makes `nodeagent/api/*_pb2.py` first; editable installs run it, too."""
+    """`build_py` that makes `nodeagent/kubelet/api/*_pb2.py` first; editable installs run it, too."""
 
     def run(self) -> None:
         """Generate, then go on as usual."""
-        runpy.run_path(str(Path(__file__).parent / "nodeagent/api/generate.py"))["generate"]()
+        runpy.run_path(str(Path(__file__).parent / "nodeagent/kubelet/api/generate.py"))["generate"]()
         super().run()
 
 

@@ -20,8 +20,8 @@ from demo.stack import Stack
 from kube.client import Api
 from kube.resource import NODES
 from mig.migspec import MigSpec, SliceState, StatusSlice
-from nodeagent.ledger import Stored, store
-from nodeagent.publisher import MIGSPECS
+from nodeagent.gpus.ledger import Stored, store
+from nodeagent.telling.publisher import MIGSPECS
 from simgpu import SimNode
 from tests.support.agenthost import AgentHost, slices
 from tests.support.driverprocess import DriverProcess

@@ -13,25 +13,25 @@ from typing import Final
 
 from kube.client import Api
 from kube.events import EventRecorder
-from nodeagent.announcing import Announcing
-from nodeagent.departures import Departures, HeldBack
-from nodeagent.driver import Driver
 from nodeagent.farewell import Leaving, look_up
-from nodeagent.hardware import Hardware
-from nodeagent.keeper import Keeper
-from nodeagent.kubeletside import KubeletSide
-from nodeagent.ledger import Ledger
-from nodeagent.looker import Looker
+from nodeagent.gpus.departures import Departures, HeldBack
+from nodeagent.gpus.driver import Driver
+from nodeagent.gpus.hardware import Hardware
+from nodeagent.gpus.keeper import Keeper
+from nodeagent.gpus.ledger import Ledger
+from nodeagent.gpus.migmode import MigSwitch
+from nodeagent.gpus.session import Session
+from nodeagent.gpus.takeover import Takeover
+from nodeagent.gpus.workers import Worker
+from nodeagent.kubelet.kubeletside import KubeletSide
 from nodeagent.metrics import Metrics
-from nodeagent.migmode import MigSwitch
 from nodeagent.options import Options
-from nodeagent.publisher import Publisher, Report
-from nodeagent.reporting import report_of
-from nodeagent.session import Session
 from nodeagent.state import GpuRecord, NodeState
-from nodeagent.takeover import Takeover
+from nodeagent.telling.announcing import Announcing
+from nodeagent.telling.publisher import Publisher, Report
+from nodeagent.telling.reporting import report_of
+from nodeagent.use.looker import Looker
 from nodeagent.watches import Watches
-from nodeagent.workers import Worker
 
 ANNOUNCE_S: Final = 10.0
 """How long a slice's making waits for the report that stands in for the ledger."""

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Final
 
 from kube.client import Api
-from nodeagent.nvml_calls import Nvml, Observe
+from nodeagent.gpus.nvml_calls import Nvml, Observe
 
 COMPONENT: Final = "nos-mig-nodeagent"
 

@@ -18,7 +18,7 @@ from kube.resource import PODS
 from mig.migspec import Claim, Status
 from mig.names import AGENT_LEAVING, GATE
 from mig.profiles import Profile
-from nodeagent.kubeletside import KubeletStatus
+from nodeagent.kubelet.kubeletside import KubeletStatus
 from nodeagent.state import Farewell, NodeState
 
 log = logging.getLogger(__name__)

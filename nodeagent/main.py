@@ -19,19 +19,19 @@ from kube.errors import ConfigError
 from kube.events import EventRecorder
 from nodeagent import options
 from nodeagent.agent import Agent, Outside
-from nodeagent.cdifolder import CdiFolder
-from nodeagent.devicenodes import DeviceNodes
-from nodeagent.driverlibrary import DriverLibrary
 from nodeagent.edges import COMPONENT, REAL, Edges
-from nodeagent.handing import EnvVar, Handing
-from nodeagent.kubelet import Kubelet
-from nodeagent.kubeletside import KubeletSide
-from nodeagent.ledger import Ledger
+from nodeagent.gpus.driverlibrary import DriverLibrary
+from nodeagent.gpus.ledger import Ledger
+from nodeagent.gpus.nvml import NvmlDriver
+from nodeagent.kubelet.cdifolder import CdiFolder
+from nodeagent.kubelet.devicenodes import DeviceNodes
+from nodeagent.kubelet.handing import EnvVar, Handing
+from nodeagent.kubelet.kubeletside import KubeletSide
+from nodeagent.kubelet.own import Kubelet
 from nodeagent.lock import node_lock
 from nodeagent.metrics import Metrics
-from nodeagent.nvidia_plugin import NvidiaPlugin
-from nodeagent.nvidia_plugin_node import NodeView
-from nodeagent.nvml import NvmlDriver
+from nodeagent.nvidia.node import NodeView
+from nodeagent.nvidia.plugin import NvidiaPlugin
 from nodeagent.options import DeviceListStrategy, DevicePlugin, Options
 from nodeagent.state import NodeState
 from runtime import logs

@@ -6,7 +6,7 @@ from prometheus_client import CollectorRegistry, Counter, Histogram
 from prometheus_client.core import GaugeMetricFamily
 from prometheus_client.registry import Collector
 
-from nodeagent.workers import Worker
+from nodeagent.gpus.workers import Worker
 
 SECONDS = (0.0005, 0.001, 0.005, 0.02, 0.05, 0.1, 0.2, 0.3, 0.5, 1, 2, 5, 15, 60)
 """Queries take well under a millisecond, changes 0.1 to 0.5 s, a driver in trouble anything."""

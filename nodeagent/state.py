@@ -11,15 +11,15 @@ from enum import Enum, auto
 from mig.migspec import Claim, Condition, MigSpec
 from mig.occupancy import Placed
 from mig.profiles import Profile
-from nodeagent.adoption import NOTHING, Adoption
-from nodeagent.leaving import Stage
-from nodeagent.ownership import Entry
+from nodeagent.gpus.adoption import NOTHING, Adoption
+from nodeagent.gpus.leaving import Stage
+from nodeagent.gpus.ownership import Entry
+from nodeagent.gpus.vanished import Vanished
 from nodeagent.pods import PodView
 from nodeagent.pulse import Pulse
-from nodeagent.report import Trouble
-from nodeagent.usage import Memory, Offered, Use
+from nodeagent.telling.report import Trouble
+from nodeagent.use.usage import Memory, Offered, Use
 from nodeagent.values import DriverFacts, Gpu, Instance
-from nodeagent.vanished import Vanished
 
 
 @dataclass(frozen=True, slots=True)

@@ -21,16 +21,16 @@ from kube.watchstate import Delete, Event, Rejected, Synced, Upsert
 from mig.migspec import MigSpec, Status
 from mig.migspec_json import migspec_from_json
 from mig.names import ADOPT_ANNOTATION, PARTITIONING_LABEL, PARTITIONING_MIG
-from nodeagent.adoption import adoption_from_annotation
+from nodeagent.gpus.adoption import adoption_from_annotation
+from nodeagent.gpus.ledger import Ledger
+from nodeagent.gpus.ownership import entries_from_status
 from nodeagent.heeding import Verdict, verdict
-from nodeagent.kubeletside import KubeletSide
-from nodeagent.ledger import Ledger
-from nodeagent.looker import Looker
-from nodeagent.ownership import entries_from_status
+from nodeagent.kubelet.kubeletside import KubeletSide
 from nodeagent.pods import pod_from_json
-from nodeagent.publisher import MIGSPECS
-from nodeagent.report import Trouble
 from nodeagent.state import NodeState
+from nodeagent.telling.publisher import MIGSPECS
+from nodeagent.telling.report import Trouble
+from nodeagent.use.looker import Looker
 
 log = logging.getLogger(__name__)
 

@@ -5,7 +5,8 @@ from dataclasses import replace
 
 from mig.migspec import MigSpec, SliceState, Spec, SpecGpu, Status, StatusGpu
 from mig.names import PARTITIONING_LABEL, PARTITIONING_MIG
-from nodeagent.counts import Counts
+from nodeagent.gpus.ledger import Stored
+from nodeagent.gpus.ownership import Entry, is_ours
 from nodeagent.inspection.rules import UNANSWERED, differences
 from nodeagent.inspection.values import (
     CountRow,
@@ -19,8 +20,7 @@ from nodeagent.inspection.values import (
     Sources,
     Unread,
 )
-from nodeagent.ledger import Stored
-from nodeagent.ownership import Entry, is_ours
+from nodeagent.kubelet.counts import Counts
 
 
 def inspect(sources: Sources) -> Inspection:

@@ -16,13 +16,13 @@ from typing import Final
 
 from kube.client import Api
 from kube.errors import ConfigError
+from nodeagent.gpus.nvml import NvmlDriver
+from nodeagent.gpus.nvml_calls import Nvml
 from nodeagent.inspection.join import inspect
 from nodeagent.inspection.sources import read_sources
 from nodeagent.inspection.text import as_json, as_text
 from nodeagent.inspection.values import Sources, Unread
 from nodeagent.main import boot_id_file, load_library
-from nodeagent.nvml import NvmlDriver
-from nodeagent.nvml_calls import Nvml
 from nodeagent.options import DevicePlugin
 
 WIDTH: Final = 200

@@ -9,9 +9,9 @@ from typing import Final
 
 from mig.migspec import SliceState
 from mig.names import ADOPT_ANNOTATION
+from nodeagent.gpus.ownership import is_ours
 from nodeagent.inspection.values import Known, Row
-from nodeagent.ownership import is_ours
-from nodeagent.rivals import REMEDY
+from nodeagent.kubelet.rivals import REMEDY
 
 SOON: Final = "the agent reads each GPU every 30 s; if this stays, look whether it runs and what it logs"
 UNANSWERED: Final = "the agent has not answered this spec; look whether it runs and what it logs"

@@ -19,14 +19,14 @@ from kube.resource import NODES, PODS
 from mig.migspec import MigSpec
 from mig.migspec_json import MigSpecError, migspec_from_json
 from mig.profiles import is_mig_resource
-from nodeagent.counts import Counts, counts_of
-from nodeagent.driver import Driver, DriverError
+from nodeagent.gpus.driver import Driver, DriverError
+from nodeagent.gpus.ledger import LedgerError, Stored, load
+from nodeagent.gpus.workers import Worker
 from nodeagent.inspection.values import DriverReading, GpuReading, Holding, Sources, Unread
-from nodeagent.ledger import LedgerError, Stored, load
-from nodeagent.podresources import AllocationGate, KubeletError, PodResources
+from nodeagent.kubelet.counts import Counts, counts_of
+from nodeagent.kubelet.podresources import AllocationGate, KubeletError, PodResources
 from nodeagent.pods import PodView, pod_from_json
-from nodeagent.publisher import MIGSPECS
-from nodeagent.workers import Worker
+from nodeagent.telling.publisher import MIGSPECS
 
 DRIVER_S: Final = 60.0
 """Opening the first session on a full node without the persistence daemon takes tens of seconds; so long a GPU may take, too."""

@@ -9,9 +9,9 @@ from typing import Final
 
 from mig.migspec import MigSpec, SpecSlice, StatusSlice
 from mig.occupancy import Placed
-from nodeagent.counts import Counts
-from nodeagent.ledger import Stored
-from nodeagent.ownership import Entry
+from nodeagent.gpus.ledger import Stored
+from nodeagent.gpus.ownership import Entry
+from nodeagent.kubelet.counts import Counts
 from nodeagent.pods import PodView
 from nodeagent.values import Gpu, Instance, Processes
 

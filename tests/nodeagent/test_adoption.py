@@ -5,8 +5,8 @@ from dataclasses import replace
 import pytest
 
 from mig.migspec import MigMode
-from nodeagent.adoption import NOTHING, adoption_from_annotation, misunderstandings, to_adopt, unadoptable
-from nodeagent.plan import View, plan
+from nodeagent.gpus.adoption import NOTHING, adoption_from_annotation, misunderstandings, to_adopt, unadoptable
+from nodeagent.gpus.plan import View, plan
 from nodeagent.values import Gpu
 from tests.support.instances import GPU, instance, placed
 from tests.support.shapes import shapes

@@ -12,10 +12,10 @@ from mig.migspec import Claim, Condition, Holder, MigMode, MigSpec, Spec, SpecGp
 from mig.names import AGENT_LEAVING, GATE
 from mig.profiles import Profile
 from nodeagent.farewell import LAST_WORD_S, SETTLE_S, START_S, WITHDRAW_S, Leaving, may_come, says_leaving
-from nodeagent.kubeletside import KubeletStatus
+from nodeagent.kubelet.kubeletside import KubeletStatus
 from nodeagent.pods import PodView
 from nodeagent.state import Farewell, GpuRecord, NodeState
-from nodeagent.usage import Memory, Source, Use
+from nodeagent.use.usage import Memory, Source, Use
 from nodeagent.values import Gpu, Instance
 from tests.support.instances import placed
 from tests.support.virtualtime import run_virtually

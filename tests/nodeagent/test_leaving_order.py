@@ -4,7 +4,7 @@ from itertools import product
 
 import pytest
 
-from nodeagent.leaving import SETTLE_S, Action, Facts, Stage, next_action
+from nodeagent.gpus.leaving import SETTLE_S, Action, Facts, Stage, next_action
 
 DONE = Facts(unwanted=True, used=False, age_s=SETTLE_S, count_shown=True, offered=False)
 

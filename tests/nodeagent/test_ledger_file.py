@@ -4,8 +4,8 @@ from pathlib import Path
 
 import pytest
 
-from nodeagent.ledger import Ledger, LedgerError, Stored, from_text, load, to_text
-from nodeagent.ownership import Entry
+from nodeagent.gpus.ledger import Ledger, LedgerError, Stored, from_text, load, to_text
+from nodeagent.gpus.ownership import Entry
 from tests.support.instances import GPU, placed
 
 SLICE = placed("3g.40gb@4+4")

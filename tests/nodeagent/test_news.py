@@ -7,10 +7,10 @@ import pytest
 
 from mig.migspec import Holder
 from mig.occupancy import Placed
-from nodeagent.news import About, GpuKnown, Known, News, news_between
-from nodeagent.report import Trouble
-from nodeagent.usage import Source, Use
-from nodeagent.vanished import Vanished
+from nodeagent.gpus.vanished import Vanished
+from nodeagent.telling.news import About, GpuKnown, Known, News, news_between
+from nodeagent.telling.report import Trouble
+from nodeagent.use.usage import Source, Use
 from tests.support.instances import placed
 
 LOST = Trouble("GpuUnavailable", "GPU 0 (GPU-a): it fell off the bus; reboot the node")

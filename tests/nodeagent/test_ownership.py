@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from mig.migspec import MigMode, SliceState, Status, StatusGpu, StatusSlice
-from nodeagent.ownership import Entry, entries_from_status, owned_among, settled
+from nodeagent.gpus.ownership import Entry, entries_from_status, owned_among, settled
 from nodeagent.values import Instance
 from tests.support.instances import GPU, instance, placed
 

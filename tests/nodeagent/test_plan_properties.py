@@ -5,7 +5,7 @@ from hypothesis import strategies as st
 
 from mig.occupancy import Placed, moves
 from mig.placements import GpuShape
-from nodeagent.plan import plan
+from nodeagent.gpus.plan import plan
 from tests.support.instances import ModelGpu
 from tests.support.shapes import shapes
 

@@ -1,7 +1,7 @@
 """Single plans: what is done, what waits, and what it is said to wait for."""
 
 from mig.placements import GpuShape
-from nodeagent.plan import View, blocked_for_good, plan
+from nodeagent.gpus.plan import View, blocked_for_good, plan
 from tests.support.instances import instance, placed
 from tests.support.shapes import shapes
 

@@ -6,8 +6,8 @@ import pytest
 
 from mig.migspec import Claim, Condition, Holder, MigMode, SliceState, Spec, SpecGpu, SpecSlice, StatusSlice
 from mig.migspec_json import status_from_json, status_to_json
-from nodeagent.report import SILENT, Facts, GpuFacts, Trouble, status_of, unhealthy
-from nodeagent.usage import Source, Use
+from nodeagent.telling.report import SILENT, Facts, GpuFacts, Trouble, status_of, unhealthy
+from nodeagent.use.usage import Source, Use
 from nodeagent.values import Gpu
 from schemas import check
 from tests.support.instances import GPU, instance, placed

@@ -10,21 +10,21 @@ from typing import Any
 
 from mig.migspec import MigMode
 from mig.profiles import Profile
-from nodeagent.departures import Departures, HeldBack
-from nodeagent.driver import DriverUnavailable, Refused
-from nodeagent.hardware import Hardware
-from nodeagent.keeper import Keeper
-from nodeagent.kubeletside import KubeletStatus
-from nodeagent.ledger import Ledger
-from nodeagent.migmode import MigSwitch
-from nodeagent.offers import Device
-from nodeagent.ownership import Entry
-from nodeagent.podresources import Assignment
-from nodeagent.session import Session
+from nodeagent.gpus.departures import Departures, HeldBack
+from nodeagent.gpus.driver import DriverUnavailable, Refused
+from nodeagent.gpus.hardware import Hardware
+from nodeagent.gpus.keeper import Keeper
+from nodeagent.gpus.ledger import Ledger
+from nodeagent.gpus.migmode import MigSwitch
+from nodeagent.gpus.ownership import Entry
+from nodeagent.gpus.session import Session
+from nodeagent.gpus.takeover import Takeover
+from nodeagent.gpus.workers import Worker
+from nodeagent.kubelet.kubeletside import KubeletStatus
+from nodeagent.kubelet.offers import Device
+from nodeagent.kubelet.podresources import Assignment
 from nodeagent.state import NodeState
-from nodeagent.takeover import Takeover
 from nodeagent.values import DriverFacts, Gpu, Instance, Processes
-from nodeagent.workers import Worker
 from tests.support.instances import placed
 from tests.support.shapes import shapes
 

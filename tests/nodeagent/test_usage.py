@@ -6,9 +6,9 @@ import pytest
 
 from mig.migspec import Claim, Holder
 from mig.profiles import parse_profile
-from nodeagent.podresources import Assignment
+from nodeagent.kubelet.podresources import Assignment
 from nodeagent.pods import PodView
-from nodeagent.usage import HANDOUT_S, LATE_S, Judgement, Memory, Offered, Sight, Source, judge
+from nodeagent.use.usage import HANDOUT_S, LATE_S, Judgement, Memory, Offered, Sight, Source, judge
 
 P1 = parse_profile("1g.10gb")
 P3 = parse_profile("3g.40gb")

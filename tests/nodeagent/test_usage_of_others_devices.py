@@ -3,9 +3,9 @@
 import pytest
 
 from mig.profiles import parse_profile
-from nodeagent.podresources import Assignment
+from nodeagent.kubelet.podresources import Assignment
 from nodeagent.pods import PodView, pod_from_json
-from nodeagent.usage import Memory, Offered, Sight, judge
+from nodeagent.use.usage import Memory, Offered, Sight, judge
 
 SMALL = parse_profile("1g.10gb")
 POD = PodView("default", "train", "uid-1", needs=((SMALL, 1),))

@@ -4,9 +4,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from mig.profiles import parse_profile
-from nodeagent.podresources import Assignment
+from nodeagent.kubelet.podresources import Assignment
 from nodeagent.pods import PodView
-from nodeagent.usage import Memory, Offered, Sight, judge
+from nodeagent.use.usage import Memory, Offered, Sight, judge
 
 PROFILE = parse_profile("1g.10gb")
 DEVICES = [Offered(f"MIG-{number}", PROFILE) for number in range(3)]

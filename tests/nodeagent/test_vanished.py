@@ -5,11 +5,11 @@ from dataclasses import replace
 import pytest
 
 from mig.migspec import Holder
-from nodeagent.ownership import Entry
+from nodeagent.gpus.ownership import Entry
+from nodeagent.gpus.vanished import TOLD_S, Vanished, missing, still_told
 from nodeagent.pods import PodView
-from nodeagent.usage import Source, Use
+from nodeagent.use.usage import Source, Use
 from nodeagent.values import Instance
-from nodeagent.vanished import TOLD_S, Vanished, missing, still_told
 from tests.support.instances import GPU, instance
 
 ONE = instance("1g.10gb@0+1", gi=7)

@@ -7,8 +7,8 @@ from collections.abc import AsyncIterator
 
 import pytest
 
-from nodeagent.driver import DriverBusy, DriverSilent, NoRoom
-from nodeagent.workers import Worker
+from nodeagent.gpus.driver import DriverBusy, DriverSilent, NoRoom
+from nodeagent.gpus.workers import Worker
 
 
 @pytest.fixture

@@ -9,10 +9,10 @@ from typing import Any
 
 import pytest
 
-from nodeagent import cdi
-from nodeagent.cdifolder import CdiFolder
-from nodeagent.devicenodes import Access
-from nodeagent.offers import Device
+from nodeagent.kubelet import cdi
+from nodeagent.kubelet.cdifolder import CdiFolder
+from nodeagent.kubelet.devicenodes import Access
+from nodeagent.kubelet.offers import Device
 from simgpu import SimNode
 from tests.nvml_clients.clients import cdi_spec, nvidia_ctk
 from tests.support.driverprocess import DriverProcess

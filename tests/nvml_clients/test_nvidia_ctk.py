@@ -12,7 +12,7 @@ import pytest
 
 from mig.migspec import MigMode
 from mig.occupancy import Placed
-from nodeagent.devicenodes import CONTROL, Access
+from nodeagent.kubelet.devicenodes import CONTROL, Access
 from nodeagent.values import Gpu, Instance
 from simgpu import SimNode
 from tests.nvml_clients.clients import Json, cdi_spec

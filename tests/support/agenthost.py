@@ -22,7 +22,7 @@ from kube.resource import EVENTS, NODES, PODS, Resource
 from mig.migspec import Claim, MigSpec, SliceState, Spec, SpecGpu, SpecSlice, Status, StatusSlice
 from mig.migspec_json import migspec_from_json, new_migspec, spec_to_json
 from mig.names import ADOPT_ANNOTATION, PARTITIONING_LABEL, PARTITIONING_MIG
-from nodeagent.publisher import MIGSPECS
+from nodeagent.telling.publisher import MIGSPECS
 from simgpu import SimNode
 from tests.support.instances import placed
 

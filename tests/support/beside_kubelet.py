@@ -8,8 +8,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from nodeagent.handing import Handing
-from nodeagent.kubelet import Kubelet
+from nodeagent.kubelet.handing import Handing
+from nodeagent.kubelet.own import Kubelet
 from tests.support.apiserver import ApiServer, api_server
 from tests.support.handing import by_variable
 from tests.support.model_kubelet import ModelKubelet

@@ -20,15 +20,15 @@ from mig.migspec import MigMode
 from mig.occupancy import Placed
 from mig.placements import Window
 from mig.profiles import Profile
-from nodeagent.departures import Departures, HeldBack, device_of
-from nodeagent.driver import Refused
-from nodeagent.hardware import Hardware
-from nodeagent.ledger import Ledger
-from nodeagent.looker import Looker
+from nodeagent.gpus.departures import Departures, HeldBack, device_of
+from nodeagent.gpus.driver import Refused
+from nodeagent.gpus.hardware import Hardware
+from nodeagent.gpus.ledger import Ledger
+from nodeagent.gpus.workers import Worker
 from nodeagent.pods import pod_from_json
 from nodeagent.state import GpuRecord, NodeState
+from nodeagent.use.looker import Looker
 from nodeagent.values import DriverFacts, Gpu, Instance, Processes
-from nodeagent.workers import Worker
 from tests.support.real_node import RealNode, running_beside
 from tests.support.slices import uuid
 

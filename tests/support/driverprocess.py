@@ -17,9 +17,9 @@ T = TypeVar("T")
 
 _SERVER = """
 import pickle, sys
-from nodeagent.driver import DriverError
-from nodeagent.nvml import NvmlDriver
-from nodeagent.nvml_calls import Nvml
+from nodeagent.gpus.driver import DriverError
+from nodeagent.gpus.nvml import NvmlDriver
+from nodeagent.gpus.nvml_calls import Nvml
 calls = []
 driver = NvmlDriver(Nvml(lambda *call: calls.append(call)))
 while True:

@@ -2,9 +2,9 @@
 
 from pathlib import Path
 
-from nodeagent.cdifolder import CdiFolder
-from nodeagent.devicenodes import DeviceNodes
-from nodeagent.handing import EnvVar
+from nodeagent.kubelet.cdifolder import CdiFolder
+from nodeagent.kubelet.devicenodes import DeviceNodes
+from nodeagent.kubelet.handing import EnvVar
 
 
 def by_variable(root: Path) -> EnvVar:

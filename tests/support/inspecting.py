@@ -10,11 +10,11 @@ from typing import Any
 
 from mig.migspec import Claim, Holder, MigMode, MigSpec, SliceState, Spec, SpecGpu, SpecSlice, Status, StatusGpu
 from mig.migspec import StatusSlice as Reported
-from nodeagent.counts import Counts
+from nodeagent.gpus.ledger import Stored
+from nodeagent.gpus.ownership import Entry
 from nodeagent.inspection.join import inspect
 from nodeagent.inspection.values import DriverReading, GpuReading, Holding, Inspection, Row, Sources
-from nodeagent.ledger import Stored
-from nodeagent.ownership import Entry
+from nodeagent.kubelet.counts import Counts
 from nodeagent.pods import PodView
 from nodeagent.values import Gpu
 from tests.support.agenthost import AgentHost

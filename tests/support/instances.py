@@ -5,7 +5,7 @@ from dataclasses import dataclass, field, replace
 from mig.occupancy import Placed, fits_beside
 from mig.placements import GpuShape, Window
 from mig.profiles import parse_profile
-from nodeagent.plan import Plan, View
+from nodeagent.gpus.plan import Plan, View
 from nodeagent.values import Instance
 
 GPU = "GPU-test"

@@ -14,9 +14,9 @@ from typing import Any
 import grpc
 import grpc.aio
 
-from nodeagent.api import deviceplugin_pb2 as pb
-from nodeagent.api import podresources_pb2 as resources
-from nodeagent.podresources import serialize
+from nodeagent.kubelet.api import deviceplugin_pb2 as pb
+from nodeagent.kubelet.api import podresources_pb2 as resources
+from nodeagent.kubelet.podresources import serialize
 
 
 @dataclass

@@ -12,7 +12,7 @@ from importlib import import_module
 from pathlib import Path
 from typing import Any, Final
 
-from nodeagent.registration import Identity, identity
+from nodeagent.kubelet.registration import Identity, identity
 from tests.support.plain_plugin import PlainPlugin
 
 pynvml: Final[Any] = import_module("pynvml")

@@ -14,9 +14,9 @@ from typing import Any
 
 from mig.migspec import MigMode
 from mig.profiles import Profile
-from nodeagent.nvidia_plugin import NvidiaPlugin
-from nodeagent.nvidia_plugin_node import NodeView
-from nodeagent.offers import Device
+from nodeagent.kubelet.offers import Device
+from nodeagent.nvidia.node import NodeView
+from nodeagent.nvidia.plugin import NvidiaPlugin
 from nodeagent.state import GpuRecord, NodeState
 from nodeagent.values import DriverFacts, Gpu
 from tests.support.apiserver import ApiServer, api_server

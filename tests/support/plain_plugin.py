@@ -12,8 +12,8 @@ from typing import Any
 import grpc
 import grpc.aio
 
-from nodeagent.api import deviceplugin_pb2 as pb
-from nodeagent.podresources import CHANNEL_OPTIONS, serialize
+from nodeagent.kubelet.api import deviceplugin_pb2 as pb
+from nodeagent.kubelet.podresources import CHANNEL_OPTIONS, serialize
 
 
 class PlainPlugin:

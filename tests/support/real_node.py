@@ -14,8 +14,8 @@ from kube.listwatch import list_watch, raw
 from kube.resource import NODES, PODS
 from kube.watchstate import Upsert
 from mig.profiles import Profile
-from nodeagent.handing import Handing
-from nodeagent.kubelet import Kubelet
+from nodeagent.kubelet.handing import Handing
+from nodeagent.kubelet.own import Kubelet
 from tests.support.handing import by_variable
 
 

@@ -2,8 +2,8 @@
 
 from mig.placements import Window
 from mig.profiles import Profile
-from nodeagent.devicenodes import Access
-from nodeagent.offers import Device
+from nodeagent.kubelet.devicenodes import Access
+from nodeagent.kubelet.offers import Device
 
 
 def uuid(number: int) -> str:

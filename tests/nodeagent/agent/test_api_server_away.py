@@ -8,7 +8,7 @@ from urllib.parse import urlsplit
 import pytest
 
 from mig.migspec_json import spec_to_json
-from nodeagent.publisher import MIGSPECS
+from nodeagent.telling.publisher import MIGSPECS
 from tests.support.agenthost import AgentHost, states
 from tests.support.door import Door
 

@@ -10,7 +10,7 @@ import pytest
 
 from kube.resource import EVENTS, PODS
 from mig.migspec import Status
-from nodeagent.cdi import FILE_NAME, device_name
+from nodeagent.kubelet.cdi import FILE_NAME, device_name
 from simgpu.driverroot import capability_minor
 from tests.support.agenthost import AgentHost, container, slices
 from tests.support.cdi_rules import violations

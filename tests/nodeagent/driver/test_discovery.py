@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from mig.migspec import MigMode
-from nodeagent.driver import DriverUnavailable, GpuUnavailable
+from nodeagent.gpus.driver import DriverUnavailable, GpuUnavailable
 from simgpu import SimNode
 from tests.support.driverprocess import DriverProcess
 from tests.support.shapes import shapes

@@ -9,7 +9,7 @@ from collections.abc import Callable
 import pytest
 
 from mig.occupancy import maximal_layouts
-from nodeagent.driver import DriverError, GpuUnavailable, InUse, NoRoom, Refused
+from nodeagent.gpus.driver import DriverError, GpuUnavailable, InUse, NoRoom, Refused
 from nodeagent.values import Instance
 from simgpu import SimNode
 from tests.support.driverprocess import DriverProcess

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from mig.migspec import MigMode
-from nodeagent.driver import InUse, Refused
+from nodeagent.gpus.driver import InUse, Refused
 from simgpu import SimNode
 from tests.support.driverprocess import DriverProcess
 

@@ -5,11 +5,11 @@ from dataclasses import replace
 import pytest
 
 from mig.migspec import Claim, Holder, SliceState
-from nodeagent.counts import Counts
+from nodeagent.gpus.ledger import Stored
+from nodeagent.gpus.ownership import Entry
 from nodeagent.inspection.join import inspect
 from nodeagent.inspection.values import Holding, Sources
-from nodeagent.ledger import Stored
-from nodeagent.ownership import Entry
+from nodeagent.kubelet.counts import Counts
 from nodeagent.pods import PodView
 from tests.support.inspecting import (
     AGREED,

@@ -6,9 +6,9 @@ from typing import Any
 import pytest
 
 from mig.migspec import MigMode, MigSpec, SpecGpu, SpecSlice
-from nodeagent.counts import Counts
 from nodeagent.inspection.join import inspect
 from nodeagent.inspection.values import DriverReading, GpuReading, Sources, Unread
+from nodeagent.kubelet.counts import Counts
 from tests.support.inspecting import A100, AGREED, ONE, PLACE, RESOURCE, driver, only, said
 
 WHY = Unread("nobody answers")

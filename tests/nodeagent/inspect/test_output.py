@@ -4,10 +4,10 @@ import json
 from dataclasses import replace
 
 from mig.migspec import SliceState
-from nodeagent.counts import Counts
 from nodeagent.inspection.join import inspect
 from nodeagent.inspection.text import as_json, as_text
 from nodeagent.inspection.values import Unread
+from nodeagent.kubelet.counts import Counts
 from tests.support.inspecting import AGREED, HELD, NOTHING, driver, migspec, reported
 
 

@@ -7,7 +7,7 @@ import grpc.aio
 import pytest
 
 from mig.profiles import parse_profile
-from nodeagent.podresources import EXPECT_S, SETTLE_S
+from nodeagent.kubelet.podresources import EXPECT_S, SETTLE_S
 from tests.support.beside_kubelet import Beside
 from tests.support.slices import device, uuid
 

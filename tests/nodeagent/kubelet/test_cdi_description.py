@@ -7,8 +7,8 @@ from typing import Any
 
 import pytest
 
-from nodeagent import cdi
-from nodeagent.devicenodes import Access, DeviceNode
+from nodeagent.kubelet import cdi
+from nodeagent.kubelet.devicenodes import Access, DeviceNode
 from tests.support.cdi_rules import violations
 from tests.support.nvidia_cdi import DESCRIPTION
 from tests.support.slices import uuid

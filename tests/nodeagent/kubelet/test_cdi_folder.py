@@ -10,10 +10,10 @@ import pytest
 import yaml
 
 from mig.profiles import parse_profile
-from nodeagent.cdi import FILE_NAME, PLACE
-from nodeagent.cdifolder import CdiFolder
-from nodeagent.devicenodes import Access
-from nodeagent.offers import Device
+from nodeagent.kubelet.cdi import FILE_NAME, PLACE
+from nodeagent.kubelet.cdifolder import CdiFolder
+from nodeagent.kubelet.devicenodes import Access
+from nodeagent.kubelet.offers import Device
 from simgpu import SimNode
 from tests.support.cdi_rules import violations
 from tests.support.handing import by_name

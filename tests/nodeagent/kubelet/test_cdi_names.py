@@ -7,10 +7,10 @@ from pathlib import Path
 import pytest
 
 from mig.profiles import parse_profile
-from nodeagent.cdi import FILE_NAME
-from nodeagent.devicenodes import Access
-from nodeagent.kubelet import Kubelet
-from nodeagent.offers import DROP_AFTER_S
+from nodeagent.kubelet.cdi import FILE_NAME
+from nodeagent.kubelet.devicenodes import Access
+from nodeagent.kubelet.offers import DROP_AFTER_S
+from nodeagent.kubelet.own import Kubelet
 from simgpu import SimNode
 from tests.support.beside_kubelet import beside
 from tests.support.handing import by_name

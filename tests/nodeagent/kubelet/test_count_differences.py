@@ -2,7 +2,7 @@
 
 import pytest
 
-from nodeagent.counts import Counts, counts_of, difference, version_of
+from nodeagent.kubelet.counts import Counts, counts_of, difference, version_of
 
 SMALL, LARGE = "nvidia.com/mig-1g.10gb", "nvidia.com/mig-3g.40gb"
 

@@ -7,7 +7,15 @@ from pathlib import Path
 import pytest
 
 from mig.profiles import parse_profile
-from nodeagent.devicenodes import Access, DeviceNode, DeviceNodes, Tables, capability_table, major_table, nodes_of
+from nodeagent.kubelet.devicenodes import (
+    Access,
+    DeviceNode,
+    DeviceNodes,
+    Tables,
+    capability_table,
+    major_table,
+    nodes_of,
+)
 from simgpu import SimNode
 from tests.support.beside_kubelet import beside
 from tests.support.handing import by_variable, device_nodes

@@ -11,10 +11,10 @@ import pytest
 from cluster import Cluster, Node
 from kube.resource import PODS
 from mig.profiles import parse_profile
-from nodeagent.api import deviceplugin_pb2 as pb
-from nodeagent.api import podresources_pb2 as resources
-from nodeagent.handing import Handing
-from nodeagent.offers import Device
+from nodeagent.kubelet.api import deviceplugin_pb2 as pb
+from nodeagent.kubelet.api import podresources_pb2 as resources
+from nodeagent.kubelet.handing import Handing
+from nodeagent.kubelet.offers import Device
 from tests.support.handing import by_variable
 from tests.support.real_node import RealNode, running_beside
 from tests.support.slices import device, uuid
@@ -88,7 +88,7 @@ async def test_a_device_that_the_kubelet_forgot_stays_with_its_holder(
     """
     cluster, node = clusters_node
     meddler = Meddler(by_variable(node.directory))
-    caplog.set_level(logging.DEBUG, "nodeagent.offers")
+    caplog.set_level(logging.DEBUG, "nodeagent.kubelet.offers")
     async with running_beside(cluster, node, meddler) as real:
         for number in (300, 301):
             real.kubelet.offer(device(number, PROFILE))

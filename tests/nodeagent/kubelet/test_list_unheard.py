@@ -3,8 +3,8 @@
 import asyncio
 from collections.abc import Mapping
 
-from nodeagent.listing import RESYNC_S, UNLISTED_S, Expected, Listing
-from nodeagent.podresources import KubeletAway
+from nodeagent.kubelet.listing import RESYNC_S, UNLISTED_S, Expected, Listing
+from nodeagent.kubelet.podresources import KubeletAway
 from tests.support.virtualtime import run_virtually
 
 RESOURCE = "nvidia.com/mig-1g.10gb"

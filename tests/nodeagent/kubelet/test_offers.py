@@ -6,7 +6,7 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
 
 from mig.profiles import parse_profile
-from nodeagent.offers import DROP_AFTER_S, Offers, Refused
+from nodeagent.kubelet.offers import DROP_AFTER_S, Offers, Refused
 from tests.support.slices import device, uuid
 
 SMALL = parse_profile("1g.10gb")

@@ -6,7 +6,7 @@ import stat
 from pathlib import Path
 
 from mig.profiles import parse_profile
-from nodeagent.listing import UNLISTED_S
+from nodeagent.kubelet.listing import UNLISTED_S
 from tests.support.beside_kubelet import Beside, beside
 from tests.support.model_kubelet import ModelKubelet
 from tests.support.slices import device, uuid

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from mig.profiles import parse_profile
-from nodeagent.rivals import conflict, rival_sockets
+from nodeagent.kubelet.rivals import conflict, rival_sockets
 from tests.support.beside_kubelet import Beside
 from tests.support.slices import device, uuid
 

@@ -4,7 +4,7 @@ import grpc
 import pytest
 
 from mig.profiles import parse_profile
-from nodeagent.kubeletside import KubeletAway, KubeletBusy
+from nodeagent.kubelet.kubeletside import KubeletAway, KubeletBusy
 from tests.support.beside_kubelet import Beside
 from tests.support.slices import device, uuid
 

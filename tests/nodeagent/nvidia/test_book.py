@@ -4,8 +4,8 @@ from dataclasses import replace
 
 from mig.migspec import Holder
 from mig.profiles import parse_profile
-from nodeagent.nvidia_plugin_book import Book
-from nodeagent.usage import Source, Use
+from nodeagent.nvidia.book import Book
+from nodeagent.use.usage import Source, Use
 
 SMALL, BIG = parse_profile("1g.10gb"), parse_profile("3g.40gb")
 HELD = Use(Source.ASSIGNED, 0.0, Holder("default", "train", "uid-1", "main"))

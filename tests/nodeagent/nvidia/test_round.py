@@ -5,8 +5,8 @@ from typing import Any
 
 import pytest
 
-from nodeagent.leaving import SETTLE_S
-from nodeagent.nvidia_plugin_round import (
+from nodeagent.gpus.leaving import SETTLE_S
+from nodeagent.nvidia.round import (
     FIRST_PAUSE_S,
     GATHER_S,
     LAST_PAUSE_S,

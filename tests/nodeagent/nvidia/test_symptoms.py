@@ -2,8 +2,8 @@
 
 from typing import Any
 
-from nodeagent.nvidia_plugin_pods import PluginPod, plugin_pod
-from nodeagent.nvidia_plugin_symptoms import Symptom, symptom
+from nodeagent.nvidia.pods import PluginPod, plugin_pod
+from nodeagent.nvidia.symptoms import Symptom, symptom
 
 RUNS = PluginPod("gpu-operator", "plugin-x", "u", running=True, terminating=False, restarts=0, why="")
 NONE: frozenset[str] = frozenset()

@@ -7,11 +7,11 @@ import pytest
 from aiohttp import web
 
 from mig.profiles import parse_profile
-from nodeagent.leaving import Stage
-from nodeagent.nvidia_plugin_node import DEPARTING_S
-from nodeagent.nvidia_plugin_round import FIRST_PAUSE_S, PATIENCE_S
-from nodeagent.nvidia_plugin_shown import SHOWN_FOR_S
-from nodeagent.nvidia_plugin_symptoms import SILENT_AFTER_S
+from nodeagent.gpus.leaving import Stage
+from nodeagent.nvidia.node import DEPARTING_S
+from nodeagent.nvidia.round import FIRST_PAUSE_S, PATIENCE_S
+from nodeagent.nvidia.shown import SHOWN_FOR_S
+from nodeagent.nvidia.symptoms import SILENT_AFTER_S
 from nodeagent.pods import PodView
 from nodeagent.state import Departure
 from tests.support.instances import instance

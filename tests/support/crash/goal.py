@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from mig.migspec import Holder, SliceState, StatusSlice
-from nodeagent.ledger import load
+from nodeagent.gpus.ledger import load
 from tests.support.crash.agents import AgentProcess
 from tests.support.crash.ground import Ground, Held, Wanted
 from tests.support.instances import placed

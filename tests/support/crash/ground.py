@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from mig.migspec import MigSpec, Spec, SpecGpu, SpecSlice
-from nodeagent.counts import Counts
+from nodeagent.kubelet.counts import Counts
 from simgpu import SimNode
 from tests.support.crash.agents import AgentProcess, ForkServer
 from tests.support.crash.steps import Plan

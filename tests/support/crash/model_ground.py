@@ -9,7 +9,7 @@ import grpc.aio
 
 from mig.migspec import MigSpec, Spec
 from mig.migspec_json import migspec_from_json, new_migspec, spec_to_json
-from nodeagent.counts import Counts, counts_of
+from nodeagent.kubelet.counts import Counts, counts_of
 from simgpu import SimNode
 from tests.support.apiserver import ApiServer, api_server
 from tests.support.crash.agents import ForkServer

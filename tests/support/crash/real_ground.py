@@ -8,8 +8,8 @@ from demo.stack import NAMESPACE
 from kube.resource import NODES
 from mig.migspec import MigSpec
 from mig.migspec_json import spec_to_json
-from nodeagent.counts import Counts, counts_of
-from nodeagent.podresources import AllocationGate, KubeletError, PodResources
+from nodeagent.kubelet.counts import Counts, counts_of
+from nodeagent.kubelet.podresources import AllocationGate, KubeletError, PodResources
 from tests.support.agenthost import AgentHost
 from tests.support.crash.agents import ForkServer
 from tests.support.crash.goal import existing

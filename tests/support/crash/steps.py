@@ -20,7 +20,7 @@ from kube.client import Api
 from kube.credentials import Credentials, load
 from kube.transport import JsonObject, Request, Transport
 from nodeagent.edges import Edges, user_agent
-from nodeagent.nvml_calls import Nvml, Observe
+from nodeagent.gpus.nvml_calls import Nvml, Observe
 
 CHANGING = ("Create", "Destroy", "SetMigMode")
 """What the names of NVML's changing functions contain."""

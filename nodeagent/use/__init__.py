@@ -1,0 +1,1 @@
+"""Who uses which slice: judged from four sources, and kept fresh."""
