@@ -17,7 +17,7 @@ from nodeagent.gpus.ownership import Entry
 from nodeagent.gpus.vanished import Vanished
 from nodeagent.pods import PodView
 from nodeagent.pulse import Pulse
-from nodeagent.telling.report import Trouble
+from nodeagent.trouble import Trouble
 from nodeagent.use.usage import Memory, Offered, Use
 from nodeagent.values import DriverFacts, Gpu, Instance
 

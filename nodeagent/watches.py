@@ -29,7 +29,7 @@ from nodeagent.kubelet.kubeletside import KubeletSide
 from nodeagent.pods import pod_from_json
 from nodeagent.state import NodeState
 from nodeagent.telling.publisher import MIGSPECS
-from nodeagent.telling.report import Trouble
+from nodeagent.trouble import Trouble
 from nodeagent.use.looker import Looker
 
 log = logging.getLogger(__name__)

@@ -21,7 +21,7 @@ from nodeagent.gpus.vanished import still_told
 from nodeagent.kubelet.kubeletside import KubeletSide
 from nodeagent.pulse import Pulse
 from nodeagent.state import Failure, Farewell, NodeState
-from nodeagent.telling.report import SILENT, Trouble
+from nodeagent.trouble import SILENT, Trouble
 from nodeagent.values import Gpu, Instance
 
 log = logging.getLogger(__name__)

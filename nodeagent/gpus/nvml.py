@@ -11,10 +11,8 @@ from contextlib import suppress
 from ctypes import byref, c_uint
 from typing import Any, Final
 
-from mig.migspec import MigMode
 from mig.occupancy import Placed
-from mig.placements import GpuShape, ProfileOffer, Window, grid_width
-from mig.profiles import ProfileNameError, parse_profile
+from mig.placements import ProfileOffer, Window
 from nodeagent.gpus.driver import (
     DriverError,
     DriverUnavailable,
@@ -25,6 +23,7 @@ from nodeagent.gpus.driver import (
     Refused,
 )
 from nodeagent.gpus.nvml_calls import Nvml, code_of, error_text, pynvml
+from nodeagent.gpus.nvml_discovery import mig_mode, shape
 from nodeagent.values import NO_SHAPE, DriverFacts, Gpu, Instance, Processes
 
 _FULL_CI: Final = {1: 0, 2: 1, 3: 2, 4: 3, 6: 6, 7: 4, 8: 5}
@@ -71,18 +70,16 @@ class NvmlDriver:
         try:
             uuid: str = self._nvml.call("nvmlDeviceGetUUID", handle)
         except GpuUnavailable:
-            self._handles.pop(
-                index, None
-            )  # it means the GPU that was here; if another takes its place, it is found next time
+            self._handles.pop(index, None)  # it means the GPU that was here: another in its place is found next time
             raise
         model: str = self._nvml.call("nvmlDeviceGetName", handle)
-        mode, cut = self._mig_mode(handle)
+        mode, cut = mig_mode(self._nvml, handle)
         return Gpu(
             uuid=uuid,
             index=index,
             model=model,
             mig_mode=mode,
-            shape=self._shape(handle) if cut else NO_SHAPE,
+            shape=shape(self._nvml, handle) if cut else NO_SHAPE,
             minor=self._nvml.supported("nvmlDeviceGetMinorNumber", handle),
         )
 
@@ -183,62 +180,6 @@ class NvmlDriver:
         if index not in self._handles:
             self._handles[index] = self._nvml.call("nvmlDeviceGetHandleByIndex", index)
         return self._handles[index]
-
-    def _mig_mode(self, handle: Any) -> tuple[MigMode, bool]:
-        """The mode, and whether MIG is on right now: until its reset a GPU may still hold instances."""
-        modes = self._nvml.supported("nvmlDeviceGetMigMode", handle)
-        if modes is None:
-            return MigMode.UNSUPPORTED, False
-        current, pending = modes
-        enabled = current == pynvml.NVML_DEVICE_MIG_ENABLE
-        if current != pending:
-            return MigMode.PENDING_RESET, enabled
-        return (MigMode.ENABLED if enabled else MigMode.DISABLED), enabled
-
-    def _shape(self, handle: Any) -> GpuShape:
-        offers: dict[str, ProfileOffer] = {}
-        for gi_enum in range(pynvml.NVML_GPU_INSTANCE_PROFILE_COUNT):
-            info = self._nvml.supported("nvmlDeviceGetGpuInstanceProfileInfo", handle, gi_enum)
-            if info is None:
-                continue
-            offer = self._offered(handle, info)
-            offers.setdefault(str(offer.profile), offer)
-        found = tuple(sorted(offers.values(), key=lambda offer: offer.profile))
-        return GpuShape(grid_width(found), found)
-
-    def _offered(self, handle: Any, info: Any) -> ProfileOffer:
-        name = info.name.decode() if isinstance(info.name, bytes) else str(info.name)
-        try:
-            profile = parse_profile(name.removeprefix("MIG").strip())
-        except ProfileNameError as error:
-            # Skipping it would hide instances of it, and with them room that is taken.
-            raise GpuUnavailable(f"the driver offers a profile that this version cannot read: {error}") from error
-        windows = self._placements(handle, info.id)
-        return ProfileOffer(
-            profile=profile,
-            profile_id=info.id,
-            size=windows[0].size if windows else 0,
-            starts=tuple(window.start for window in windows),
-            max_instances=info.instanceCount,
-            memory_mib=info.memorySizeMB,
-            engines={
-                "copy": info.copyEngineCount,
-                "decoder": info.decoderCount,
-                "encoder": info.encoderCount,
-                "jpeg": info.jpegCount,
-                "ofa": info.ofaCount,
-            },
-        )
-
-    def _placements(self, handle: Any, profile_id: int) -> list[Window]:
-        function = "nvmlDeviceGetGpuInstancePossiblePlacements"
-        count = c_uint(0)
-        self._nvml.call(function, handle, profile_id, None, byref(count))
-        if count.value == 0:
-            return []
-        array = (pynvml.c_nvmlGpuInstancePlacement_t * count.value)()
-        self._nvml.call(function, handle, profile_id, array, byref(count))
-        return sorted(Window(item.start, item.size) for item in array[: count.value])
 
     def _listed(self, device: Any, offer: ProfileOffer) -> list[Any]:
         array = (pynvml.c_nvmlGpuInstance_t * max(offer.max_instances, 1))()

@@ -17,7 +17,7 @@ from nodeagent.gpus.keeper import Keeper
 from nodeagent.gpus.workers import Worker
 from nodeagent.kubelet.kubeletside import KubeletSide
 from nodeagent.state import GpuRecord, NodeState
-from nodeagent.telling.report import Trouble
+from nodeagent.trouble import Trouble
 
 log = logging.getLogger(__name__)
 

@@ -13,8 +13,8 @@ from nodeagent.kubelet.kubeletside import KubeletSide
 from nodeagent.kubelet.rivals import REMEDY
 from nodeagent.state import GpuRecord, NodeState
 from nodeagent.telling.news import About, GpuKnown, Known, News, news_between
-from nodeagent.telling.report import Trouble
 from nodeagent.telling.reporting import absent, invalid, kubelet_away
+from nodeagent.trouble import Trouble
 
 ACTION: Final = "KeepNode"
 """What the agent was doing, as every Event says."""

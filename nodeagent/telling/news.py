@@ -13,7 +13,7 @@ from typing import Final
 from mig.migspec import Holder
 from mig.occupancy import Placed
 from nodeagent.gpus.vanished import Vanished
-from nodeagent.telling.report import Trouble
+from nodeagent.trouble import Trouble
 
 SHOWN: Final = 8
 """How many slices one Event names."""

@@ -20,13 +20,12 @@ from mig.migspec import (
     StatusSlice,
 )
 from mig.occupancy import Placed
+from nodeagent.trouble import SILENT, Trouble
 from nodeagent.use.usage import Source, Use
 from nodeagent.values import Gpu, Instance
 
 CONVERGED: Final = "Converged"
 HEALTHY: Final = "Healthy"
-
-SILENT: Final = "DriverSilent"
 
 UNAVAILABLE: Final = frozenset({"DriverUnavailable", "GpuUnavailable"})
 """Troubles under which no container could start on a slice. A driver that is merely silent may just be slow."""
@@ -41,14 +40,6 @@ _MESSAGE_LIMIT: Final = 3000
 
 _SHOWN: Final = 8
 """How many slices a condition's message names."""
-
-
-@dataclass(frozen=True, slots=True)
-class Trouble:
-    """One thing that is not as it should be: a condition's reason, and a sentence that says what to do."""
-
-    reason: str
-    message: str
 
 
 @dataclass(frozen=True, slots=True)

@@ -18,7 +18,8 @@ from nodeagent.gpus.plan import View, blocked_for_good
 from nodeagent.kubelet.kubeletside import KubeletSide
 from nodeagent.state import Farewell, GpuRecord, NodeState
 from nodeagent.telling.publisher import Report
-from nodeagent.telling.report import Facts, GpuFacts, Trouble, status_of, unhealthy
+from nodeagent.telling.report import Facts, GpuFacts, status_of, unhealthy
+from nodeagent.trouble import Trouble
 from nodeagent.values import Gpu
 
 _FAREWELLS: Final = {

@@ -9,7 +9,7 @@ from mig.migspec import Holder
 from mig.occupancy import Placed
 from nodeagent.gpus.vanished import Vanished
 from nodeagent.telling.news import About, GpuKnown, Known, News, news_between
-from nodeagent.telling.report import Trouble
+from nodeagent.trouble import Trouble
 from nodeagent.use.usage import Source, Use
 from tests.support.instances import placed
 

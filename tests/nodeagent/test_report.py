@@ -6,7 +6,8 @@ import pytest
 
 from mig.migspec import Claim, Condition, Holder, MigMode, SliceState, Spec, SpecGpu, SpecSlice, StatusSlice
 from mig.migspec_json import status_from_json, status_to_json
-from nodeagent.telling.report import SILENT, Facts, GpuFacts, Trouble, status_of, unhealthy
+from nodeagent.telling.report import Facts, GpuFacts, status_of, unhealthy
+from nodeagent.trouble import SILENT, Trouble
 from nodeagent.use.usage import Source, Use
 from nodeagent.values import Gpu
 from schemas import check

@@ -8,7 +8,7 @@ from mig.migspec import MigMode, MigSpec, Spec, SpecGpu, SpecSlice
 from nodeagent.gpus.leaving import Stage
 from nodeagent.nvidia.node import DEPARTING_S, MAKING_S, NodeView
 from nodeagent.state import Departure, Failure, Farewell, GpuRecord, NodeState
-from nodeagent.telling.report import Trouble
+from nodeagent.trouble import Trouble
 from nodeagent.values import DriverFacts, Gpu
 from tests.support.instances import GPU, instance, placed
 
