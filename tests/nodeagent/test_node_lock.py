@@ -1,6 +1,7 @@
 """One agent a node (N9)."""
 
 import asyncio
+from collections.abc import Callable
 from contextlib import AsyncExitStack
 from pathlib import Path
 
@@ -8,13 +9,28 @@ import pytest
 
 from nodeagent.lock import node_lock
 
+Folder = Callable[[Path], object]
 
-@pytest.mark.parametrize("writable", [True, False], ids=["file", "no state folder"])
-async def test_the_second_agent_waits_until_the_first_has_ended(tmp_path: Path, *, writable: bool) -> None:
-    """N9, and N12: also where no file can be made, here since the folder is a file."""
+
+def _nothing_yet(_folder: Path) -> None:
+    """The agent makes it."""
+
+
+def _no_file_possible(folder: Path) -> None:
+    """As where it cannot be written, for root too: what stands in the file's place cannot be opened to write."""
+    (folder / "agent.lock").mkdir(parents=True)
+
+
+def _no_folder(folder: Path) -> None:
+    """A file has its name."""
+    folder.write_text("")
+
+
+@pytest.mark.parametrize("prepare", [_nothing_yet, _no_file_possible, _no_folder], ids=["file", "folder", "no folder"])
+async def test_the_second_agent_waits_until_the_first_has_ended(tmp_path: Path, prepare: Folder) -> None:
+    """N9, and N12: also where no file can be made in the state folder, or there is none."""
     folder = tmp_path / "state"
-    if not writable:
-        folder.write_text("")
+    prepare(folder)
     waits: list[bool] = []
     waiting, entered = asyncio.Event(), asyncio.Event()
 
@@ -37,3 +53,19 @@ async def test_the_second_agent_waits_until_the_first_has_ended(tmp_path: Path, 
     async with asyncio.timeout(5):
         await task
     assert waits == [True, False]
+
+
+async def test_agents_in_two_pods_meet_in_a_folder_that_neither_can_write(tmp_path: Path) -> None:
+    """N9 with N12: each Pod has a network of its own, so no name in it can be what they meet by; the folder is one."""
+    folder = tmp_path / "state"
+    _no_file_possible(folder)
+    async with asyncio.timeout(10), node_lock(folder, "node-seen-by-one", on_wait=lambda _: None):
+        waiting = asyncio.Event()
+
+        async def other() -> None:
+            async with node_lock(folder, "node-seen-by-the-other", on_wait=lambda _: waiting.set()):
+                raise AssertionError("two agents at once")
+
+        task = asyncio.create_task(other())
+        await waiting.wait()
+        task.cancel()
