@@ -132,7 +132,8 @@ class NvmlDriver:
         if architecture is None or architecture < pynvml.NVML_DEVICE_ARCH_HOPPER:
             raise Refused(
                 "on this architecture a change of MIG mode takes a GPU reset: "
-                f"nvidia-smi -i {gpu.index} -mig 1, then nvidia-smi --gpu-reset -i {gpu.index}, or reboot the node"
+                f"nvidia-smi -i {gpu.index} -mig 1, then nvidia-smi --gpu-reset -i {gpu.index} while no process has it open, "
+                "this agent included (hand the node back meanwhile), or reboot the node"
             )
         pids = sorted({process.pid for function in _PROCESS_LISTS for process in self._whole_list(function, handle)})
         if pids:

@@ -51,7 +51,9 @@ _ADVICE: Final[dict[int, str]] = {
     pynvml.NVML_ERROR_FUNCTION_NOT_FOUND: "the driver is too old; use R525 or newer",
     pynvml.NVML_ERROR_ARGUMENT_VERSION_MISMATCH: "the driver is too old; use R525 or newer",
     pynvml.NVML_ERROR_GPU_IS_LOST: "the GPU fell off the bus: reboot the node or replace the GPU",
-    pynvml.NVML_ERROR_RESET_REQUIRED: "reset the GPU (nvidia-smi --gpu-reset -i <index>) or reboot the node",
+    pynvml.NVML_ERROR_RESET_REQUIRED: (
+        "reset the GPU (nvidia-smi --gpu-reset -i <index>) while no process has it open, this agent included, or reboot the node"
+    ),
 }
 
 

@@ -235,7 +235,10 @@ def _off(facts: Facts) -> list[Trouble]:
         named = facts.spec.gpu(item.gpu.uuid)
         where = f"GPU {item.gpu.index} ({item.gpu.uuid})"
         if item.gpu.mig_mode is MigMode.PENDING_RESET:
-            text = f"{where}: its MIG mode changes with the next reset: nvidia-smi --gpu-reset -i {item.gpu.index}"
+            text = (
+                f"{where}: its MIG mode changes with the next reset: nvidia-smi --gpu-reset -i {item.gpu.index} while no "
+                "process has it open, this agent included (hand the node back meanwhile), or reboot the node"
+            )
         elif item.gpu.mig_mode is not MigMode.ENABLED and named and named.slices:
             text = f"{where}: MIG is off; turn it on with nvidia-smi -i {item.gpu.index} -mig 1"
         else:

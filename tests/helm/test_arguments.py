@@ -68,7 +68,8 @@ def test_the_agent_finds_its_folders_where_they_are_mounted() -> None:
     told = container("DaemonSet", "nodeagent", *EVERY_VALUE)
     mounted = {mount["mountPath"] for mount in told["volumeMounts"]}
     assert mounted == {
-        str(args.device_plugin_dir), str(args.pod_resources_socket.parent), str(args.state_dir), str(args.driver_root),
+        str(args.device_plugin_dir), str(args.pod_resources_socket.parent), str(args.state_dir),
+        str(args.driver_root.parent),
     }  # fmt: skip
     assert args.host_dev == args.driver_root / "dev"
 

@@ -113,12 +113,37 @@ def test_no_geometries_in_the_values_are_an_empty_list() -> None:
     assert yaml.safe_load(named(render(), "ConfigMap", "nos-mig-geometries")["data"]["overrides.yaml"]) == []
 
 
+def agent_pod(*arguments: str) -> Any:
+    return named(render(*arguments), "DaemonSet", "nos-mig-nodeagent")["spec"]["template"]["spec"]
+
+
 def test_the_driver_is_mounted_only_where_it_is_not_the_nodes_own() -> None:
     def mounts(*arguments: str) -> set[str]:
-        pod = named(render(*arguments), "DaemonSet", "nos-mig-nodeagent")["spec"]["template"]["spec"]
-        return {volume["name"] for volume in pod["volumes"]}
+        return {volume["name"] for volume in agent_pod(*arguments)["volumes"]}
 
     assert mounts("--set=nodeAgent.driverRoot=/run/nvidia/driver") - mounts() == {"driver"}
+    assert mounts("--set=nodeAgent.deviceListStrategy=cdi-cri") - mounts() == {"cdi", "etc-cdi"}
+
+
+@pytest.mark.parametrize(
+    ("root", "mounted"),
+    [("/run/nvidia/driver", "/run/nvidia"), ("/run/nvidia/driver/", "/run/nvidia"), ("/driver", "/driver")],
+)
+def test_a_driver_container_that_is_replaced_shows_through_the_folder_above(root: str, mounted: str) -> None:
+    """A mount of the driver's root itself would go on showing the container that is gone; the node's whole root is never mounted."""
+    pod = agent_pod(f"--set=nodeAgent.driverRoot={root}")
+    [volume] = [volume for volume in pod["volumes"] if volume["name"] == "driver"]
+    [mount] = [mount for mount in pod["containers"][0]["volumeMounts"] if mount["name"] == "driver"]
+    assert volume["hostPath"]["path"] == mount["mountPath"] == mounted
+    assert mount["mountPropagation"] == "HostToContainer"
+
+
+def test_nvidias_own_cdi_description_is_within_reach() -> None:
+    """The agent takes libraries over from the node's /etc/cdi, also where it writes its own description elsewhere."""
+    pod = agent_pod("--set=nodeAgent.deviceListStrategy=cdi-cri")
+    mounts = {mount["mountPath"]: mount.get("readOnly", False) for mount in pod["containers"][0]["volumeMounts"]}
+    assert mounts["/etc/cdi"] is True
+    assert mounts["/var/run/cdi"] is False
 
 
 def test_an_older_kubernetes_is_refused() -> None:
