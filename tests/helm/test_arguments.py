@@ -13,6 +13,7 @@ WORKLOADS = [("Deployment", "webhook"), ("Deployment", "allocator"), ("DaemonSet
 EVERY_VALUE = (
     "--set=log.format=text,log.level=debug",
     "--set=nodeAgent.driverRoot=/run/nvidia/driver,nodeAgent.kubeletDir=/data/kubelet,nodeAgent.stateDir=/data/nos-mig",
+    "--set=nodeAgent.devicePluginDir=/data/plugins",
 )
 
 
