@@ -20,6 +20,7 @@ from mig.names import AGENT_LEAVING, GATE
 from mig.profiles import Profile
 from nodeagent.kubelet.kubeletside import KubeletStatus
 from nodeagent.state import Farewell, NodeState
+from nodeagent.values import Instance
 
 log = logging.getLogger(__name__)
 
@@ -28,6 +29,9 @@ SETTLE_S: Final = 1.0
 
 WITHDRAW_S: Final = 5.0
 """Withdrawing takes some 0.3 s: the Node shows the lower count, 0.15 s for bindings under way, the kubelet takes in the list."""
+
+LATE_S: Final = 1.0
+"""How long the Node and the kubelet are waited for after what was left has been withdrawn at the deadline."""
 
 START_S: Final = 3.0
 """A container that has its device starts within a second, or pulls an image for minutes: then its start is tried again, by the
@@ -54,6 +58,9 @@ class Side(Protocol):
 
     def offered_now(self) -> frozenset[str]:
         """The ids that the kubelet would allocate and that are not withdrawn."""
+
+    def withdraw(self, device_id: str) -> None:
+        """From now on no new Pod should get it."""
 
     def counts_published(self, profile: Profile) -> bool:
         """Whether the Node shows the count of this profile as it should be now."""
@@ -161,25 +168,42 @@ class Leaving:
             await self._state.changed.beyond_or_after(self._state.changed.count, POLL_S)
 
     async def _withdraw(self, *, until: float) -> None:
-        """Wait until the keepers have taken from the kubelet what nobody uses; the Node counts nothing any more."""
-        while not self._withdrawn():
-            if self._clock() >= until:
-                log.warning("leaving before everything was withdrawn: %s", "; ".join(self._kubelet.status.troubles))
-                return
+        """Wait until the keepers have taken from the kubelet what nobody uses; the Node counts nothing any more.
+
+        A keeper whose GPU hangs takes nothing away: at `until` that is done here, for every GPU, which touches no hardware.
+        """
+        if await self._reached(lambda: self._withdrawn() and not self._at_work(), until=until):
+            return
+        for device_id in self._unused():
+            self._kubelet.withdraw(device_id)
+        if not await self._reached(self._withdrawn, until=self._clock() + LATE_S):
+            log.warning("leaving before everything was withdrawn: %s", "; ".join(self._kubelet.status.troubles))
+
+    async def _reached(self, holds: Callable[[], bool], *, until: float) -> bool:
+        """Wait for it, with every slice of ours held back meanwhile; whether it came to hold."""
+        while True:
+            self._hold_all()
             seen = self._state.changed.count
+            if holds():
+                return True
+            if self._clock() >= until:
+                return False
             await self._state.changed.beyond_or_after(seen, POLL_S)
 
+    def _hold_all(self) -> None:
+        """Also of a GPU that hangs, and what is used: its Pod is bound already, and when it ends nobody is to follow it."""
+        for item in self._ours():
+            self._hold_back(item.uuid)
+
+    def _ours(self) -> list[Instance]:
+        return [item for record in self._state.gpus.values() for item in record.ours() if item.uuid]
+
+    def _unused(self) -> frozenset[str]:
+        return frozenset(device_id for device_id in self._kubelet.offered_now() if not self._state.use(device_id))
+
     def _withdrawn(self) -> bool:
-        ours = [item for record in self._state.gpus.values() for item in record.ours() if item.uuid]
-        for item in ours:
-            if self._state.use(item.uuid):
-                self._hold_back(item.uuid)  # its Pod is bound already, and when it ends nobody is to follow it
-        offered = self._kubelet.offered_now()
-        return (
-            not self._at_work()
-            and all(self._state.use(device_id) for device_id in offered)
-            and all(self._kubelet.counts_published(profile) for profile in {item.placed.profile for item in ours})
-        )
+        counted = {item.placed.profile for item in self._ours()}
+        return not self._unused() and all(self._kubelet.counts_published(profile) for profile in counted)
 
 
 def says_leaving(status: Status) -> bool:

@@ -14,7 +14,7 @@ DRAIN_S = 30.0
 """How long a stopping agent waits at most for Pods that were let go to have their slices."""
 
 RESYNC_S = 30.0
-"""How late a change of a GPU behind our back is noticed at most: each reading makes some hundred quick calls to the driver."""
+"""How late a change of a GPU behind our back is noticed at most: each reading makes some 50 quick calls to the driver."""
 
 
 class DevicePlugin(StrEnum):

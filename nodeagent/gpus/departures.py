@@ -6,7 +6,7 @@ time alone will make the next one hold. A slice that somebody took meanwhile, or
 
 import asyncio
 import logging
-from collections.abc import Awaitable, Callable, Iterable, Sequence
+from collections.abc import Awaitable, Callable, Iterable
 from typing import Final
 
 from mig.profiles import Profile
@@ -31,6 +31,9 @@ LOOK_AGAIN_S: Final = 0.5
 
 Observe = Callable[[str, str], None]
 """Told of each step: `create`, `complete` or `destroy`, and how it came out."""
+
+Unwanted = Callable[[], Iterable[Instance]]
+"""What nobody wants or uses, as of now: the spec may change while a driver's call is waited for."""
 
 Look = Callable[[], Awaitable[bool]]
 """Read PodResources, and this GPU's process list, and judge anew; False where one of them did not answer."""
@@ -92,18 +95,20 @@ class Departures:
         self._clock = clock
         self._look_again_at = float("-inf")
 
-    async def advance(self, gpu: Gpu, unwanted: Sequence[Instance]) -> bool:
-        """Move each on by what can be done now; whether the hardware changed. `unwanted` holds those that nobody uses.
+    async def advance(self, gpu: Gpu, unwanted: Unwanted) -> bool:
+        """Move each on by what can be done now; whether the hardware changed. `unwanted` is asked again before each one's step.
 
         Once the agent is ending they are only withdrawn, and the hardware stays as it is.
         """
-        leaving = {item.uuid: item for item in unwanted if item.uuid}
+        first = tuple(unwanted())
+        leaving = {item.uuid: item for item in first if item.uuid}
         for device_id in [each for each in self._record.leaving if each not in leaving]:
             self._return(device_id)
         looked_at = await self._look_at(leaving.values())
         changed = False
-        for item in (*leaving.values(), *(item for item in unwanted if item.half_made)):
-            changed |= await self._one(gpu, item, looked=item.uuid in looked_at)
+        for item in (*leaving.values(), *(item for item in first if item.half_made)):
+            if item in unwanted():
+                changed |= await self._one(gpu, item, looked=item.uuid in looked_at)
         return changed
 
     def next_due(self, *, after: float) -> float:

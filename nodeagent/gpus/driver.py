@@ -64,7 +64,7 @@ class Driver(Protocol):
         """Identify one GPU and discover what it can be cut into."""
 
     def instances(self, gpu: Gpu) -> tuple[Instance, ...]:
-        """Every GPU instance on it, by start; empty where MIG is off."""
+        """Every GPU instance on it, by start; empty where MIG is off. `NoSuchInstance` where one is cut anew just then."""
 
     def create(self, gpu: Gpu, placed: Placed) -> Instance:
         """Make a GI at exactly this place and one CI that fills it; on any failure nothing of it stays."""
@@ -73,7 +73,10 @@ class Driver(Protocol):
         """Make the CI of a half-made instance."""
 
     def destroy(self, gpu: Gpu, instance: Instance) -> None:
-        """Take the CI away, then the GI. What is gone already is success. Raises `InUse`."""
+        """Take the CI away, then the GI. What is gone already is success.
+
+        Raises `InUse`, and `Refused` where somebody put other CIs into the GI.
+        """
 
     def enable_mig(self, gpu: Gpu) -> str:
         """Turn MIG mode on; what it still waits for, empty where it is in force now.

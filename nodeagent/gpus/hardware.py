@@ -74,6 +74,8 @@ class Hardware:
             log.warning("another GPU is in place", extra={"index": index, "was": record.gpu.uuid, "is": gpu.uuid})
             record.failed.clear()
             record.blocked.clear()
+        if record.gpu != gpu:  # what the last plan said was said of a GPU that could be cut otherwise
+            record.waiting, record.fault, record.kept = {}, "", frozenset()
         record.gpu, record.instances = gpu, instances
         by_us = self._taken_away | record.leaving.keys()
         if gone := missing(self._ledger.entries, instances, gpu=gpu.uuid, by_us=by_us):

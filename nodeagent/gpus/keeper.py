@@ -109,12 +109,11 @@ class Keeper:
             self._sync_offers()
         changed = False
         while (gpu := self._record.gpu) is not None:
-            todo = self._plan(gpu)
             if self._state.farewell is not None:
-                await self._departures.advance(gpu, self._ending(todo))
+                await self._departures.advance(gpu, self._ending)
                 break
-            made = await self._make(gpu, todo)
-            gone = await self._departures.advance(gpu, todo.remove)
+            made = await self._make(gpu, self._plan(gpu))
+            gone = await self._departures.advance(gpu, self._unwanted)
             if not made and not gone:
                 break
             changed = True
@@ -150,10 +149,16 @@ class Keeper:
             self._state.changed.fire()
         return todo
 
-    def _ending(self, todo: Plan) -> tuple[Instance, ...]:
+    def _unwanted(self) -> tuple[Instance, ...]:
+        """What is on its way out, by the spec of now: making takes long, and so does looking who uses what."""
+        gpu = self._record.gpu
+        return self._plan(gpu).remove if gpu else ()
+
+    def _ending(self) -> tuple[Instance, ...]:
         """What is taken from the kubelet before the agent ends: what was on its way out, and then all that nobody uses."""
+        unwanted = self._unwanted()
         if self._state.farewell is Farewell.ANNOUNCED:
-            return todo.remove
+            return unwanted
         return tuple(item for item in self._record.ours() if not self._state.use(item.uuid))
 
     async def _make(self, gpu: Gpu, todo: Plan) -> bool:

@@ -84,11 +84,16 @@ class NvmlDriver:
         )
 
     def instances(self, gpu: Gpu) -> tuple[Instance, ...]:
-        """List the GIs of every profile; where MIG is off there is no profile."""
+        """List the GIs of every profile; where MIG is off there is no profile. What goes meanwhile is not there any more."""
         device = self._handle(gpu.index)
-        found = [
-            self._instance(gpu, offer, handle) for offer in gpu.shape.offers for handle in self._listed(device, offer)
-        ]
+        found: list[Instance] = []
+        for offer in gpu.shape.offers:
+            for handle in self._listed(device, offer):
+                try:
+                    info = self._nvml.call("nvmlGpuInstanceGetInfo", handle)
+                except NoSuchInstance:
+                    continue
+                found.append(self._instance(gpu, offer, handle, info))
         return tuple(sorted(found, key=lambda item: item.placed))
 
     def create(self, gpu: Gpu, placed: Placed) -> Instance:
@@ -116,14 +121,14 @@ class NvmlDriver:
         return Instance(gpu=gpu.uuid, gi=instance.gi, placed=instance.placed, uuid=uuid, ci=ci)
 
     def destroy(self, gpu: Gpu, instance: Instance) -> None:
-        """Destroy the CIs, then the GI."""
+        """Destroy the CI, then the GI, unless somebody cut the GI anew since it was read."""
         try:
             gi = self._same_gi(gpu, instance)
-            for _, ci in self._compute_instances(gi):
-                self._destroy("nvmlComputeInstanceDestroy", ci)
-            self._destroy("nvmlGpuInstanceDestroy", gi)
         except NoSuchInstance:
             return
+        for ci in self._same_cis(gi, instance):
+            self._destroy("nvmlComputeInstanceDestroy", ci)
+        self._destroy("nvmlGpuInstanceDestroy", gi)
 
     def enable_mig(self, gpu: Gpu) -> str:
         """Ask the architecture and the process lists first: the driver itself would leave a wish behind that waits for a reset."""
@@ -188,8 +193,8 @@ class NvmlDriver:
         self._nvml.call("nvmlDeviceGetGpuInstances", device, offer.profile_id, array, byref(count))
         return list(array[: count.value])
 
-    def _instance(self, gpu: Gpu, offer: ProfileOffer, gi: Any) -> Instance:
-        info = self._nvml.call("nvmlGpuInstanceGetInfo", gi)
+    def _instance(self, gpu: Gpu, offer: ProfileOffer, gi: Any, info: Any) -> Instance:
+        """What is in one GI. `NoSuchInstance` where that changes under our eyes: whether the GI is there is unknown then."""
         placed = Placed(_window(info), offer.profile)
         cis = list(self._compute_instances(gi))
         full = [ci for enum, ci in cis if enum == _FULL_CI.get(offer.profile.slices)]
@@ -231,6 +236,18 @@ class NvmlDriver:
         if _window(info) != instance.placed.window or info.profileId != offer.profile_id:
             raise NoSuchInstance(f"GPU instance {instance.gi} is another one now, no longer {instance.placed.profile}")
         return gi
+
+    def _same_cis(self, gi: Any, instance: Instance) -> list[Any]:
+        """The handle of the instance's CI, or none where it is gone; any other one is somebody's, and so is the GI then."""
+        cis = list(self._compute_instances(gi))
+        full = _FULL_CI.get(
+            instance.placed.profile.slices
+        )  # told apart from a small one, which may have its id and UUID
+        held = [(enum == full, self._identity(ci)) for enum, ci in cis]
+        if any(each != (True, (instance.ci, instance.uuid)) for each in held):
+            names = ", ".join(uuid for _, (_, uuid) in held)
+            raise Refused(f"GPU instance {instance.gi} holds {names} now, which is not ours: it is left alone")
+        return [ci for _, ci in cis]
 
     def _destroy(self, function: str, handle: Any) -> None:
         try:

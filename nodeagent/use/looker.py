@@ -49,6 +49,7 @@ class Looker:
         self._reading = asyncio.Lock()
         self._unsettled_since: float | None = None
         self._handed_out: Mapping[str, float] = {}
+        self._due_at: dict[int, float] = {}
 
     def wake(self) -> None:
         """Pods or the hardware changed: look at the next occasion."""
@@ -82,37 +83,35 @@ class Looker:
 
     async def run(self) -> None:
         """Eternal."""
-        resync_at = float("-inf")
         while True:
-            seen = self._pulse.count
-            due = self._clock() >= resync_at
-            answered = await self.look([i for i, each in self._hardware.items() if due or not _silence_means(each)])
-            if due and answered:
-                resync_at = self._clock() + RESYNC_S
-            await self._pulse.beyond_or_after(seen, self._pause(resync_at, answered=answered))
+            seen, now = self._pulse.count, self._clock()
+            due = [index for index, each in self._hardware.items() if not _silence_means(each) or self._due(index) <= now]
+            answered = await self.look(due)
+            await self._pulse.beyond_or_after(seen, self._pause(answered=answered))
             await asyncio.sleep(COALESCE_S)
 
     async def look(self, gpus: Collection[int] = ()) -> bool:
         """Read and judge now; the process lists of `gpus` in any case, those of others where a use seems to end.
 
-        False where the kubelet or one of those GPUs did not answer; then what was used stays used.
+        False where the kubelet or one of `gpus` did not answer; then what was used stays used. That another one does not answer
+        where a use seems to end keeps that use, and says nothing against the answers of those that were asked for.
         """
         if self._state.inherited is None:
             return False  # the Pods are not known yet: PodResources would name holders that nobody can tell apart
         async with self._reading:
             knew, asked_at = self._knows(), self._clock()
             assignments = await self._assignments()
-            pids = await self._pids(gpus)
-            judgement = judge(self._state.offered(), self._sight(assignments, pids, asked_at), self._state.memory)
+            asked = await self._pids(gpus)
+            judgement = judge(self._state.offered(), self._sight(assignments, asked, asked_at), self._state.memory)
             ending = {index for index in self._owners(judgement.ended) if index not in gpus}
             if ending:
-                pids |= await self._pids(ending)
+                pids = asked | await self._pids(ending)
                 judgement = judge(self._state.offered(), self._sight(assignments, pids, asked_at), self._state.memory)
             self._take(judgement)
             self._state.looked = self._state.looked or assignments is not None
             if self._knows() != knew:
                 self._state.changed.fire()
-            return assignments is not None and None not in pids.values()
+            return assignments is not None and None not in asked.values()
 
     def _knows(self) -> tuple[bool, int]:
         """What reports and departures wait for after a start: PodResources was read once, and so many GPUs' process lists."""
@@ -154,12 +153,19 @@ class Looker:
     async def _processes(self, hardware: Hardware) -> Processes | None:
         if hardware.record.gpu is not None and not hardware.record.instances:
             hardware.record.processes_known = True
-            return {}
-        try:
-            return await hardware.processes()
-        except DriverError as error:
-            log.debug("%s", error)
-            return None
+            processes: Processes = {}
+        else:
+            try:
+                processes = await hardware.processes()
+            except DriverError as error:
+                log.debug("%s", error)
+                return None
+        self._due_at[hardware.record.index] = self._clock() + RESYNC_S
+        return processes
+
+    def _due(self, index: int) -> float:
+        """When a GPU is to be asked though nothing happened: each by its own last answer, so that a silent one hastens no other."""
+        return self._due_at.get(index, float("-inf"))
 
     def _owners(self, device_ids: Collection[str]) -> set[int]:
         return {index for index, each in self._hardware.items() if not each.record.devices().isdisjoint(device_ids)}
@@ -180,9 +186,10 @@ class Looker:
         if changed:
             state.changed.fire()
 
-    def _pause(self, resync_at: float, *, answered: bool) -> float:
+    def _pause(self, *, answered: bool) -> float:
         """How long nothing needs to be looked at, if nothing happens."""
         now = self._clock()
+        resync_at = min((self._due(index) for index in self._hardware), default=now + RESYNC_S)
         until_resync = max(resync_at - now, RETRY_S)
         if not answered:
             return RETRY_S

@@ -11,7 +11,7 @@ from kube.errors import Unavailable
 from mig.migspec import Claim, Condition, Holder, MigMode, MigSpec, Spec, SpecGpu, SpecSlice, Status
 from mig.names import AGENT_LEAVING, GATE
 from mig.profiles import Profile
-from nodeagent.farewell import LAST_WORD_S, SETTLE_S, START_S, WITHDRAW_S, Leaving, may_come, says_leaving
+from nodeagent.farewell import LAST_WORD_S, LATE_S, SETTLE_S, START_S, WITHDRAW_S, Leaving, may_come, says_leaving
 from nodeagent.kubelet.kubeletside import KubeletStatus
 from nodeagent.pods import PodView
 from nodeagent.state import Farewell, GpuRecord, NodeState
@@ -57,7 +57,12 @@ class Outside:
     withdraws: bool = True
     answers_after_s: float = 0.0
     steps: list[tuple[Farewell | None, float]] = field(default_factory=list)
+    at_work: bool = False
     held: set[str] = field(default_factory=set)
+    withdrawn: set[str] = field(default_factory=set)
+    hung_up: bool = False
+    """The keeper never comes to withdraw, though the kubelet answers."""
+    counted_at: float = 0.0
 
     async def told(self, holds: Callable[[Status], bool], *, within_s: float) -> bool:
         """A report was written, or the API server is away."""
@@ -82,12 +87,17 @@ class Outside:
     def offered_now(self) -> frozenset[str]:
         """Until it is withdrawn, the one slice."""
         self._reached()
-        gone = self.withdraws and self.state.farewell is not Farewell.ANNOUNCED
-        return frozenset() if gone else frozenset({"MIG-1"})
+        gone = self.withdraws and not self.hung_up and self.state.farewell is not Farewell.ANNOUNCED
+        return frozenset() if gone else frozenset({"MIG-1"}) - self.withdrawn
+
+    def withdraw(self, device_id: str) -> None:
+        """By who leaves, not by a keeper; the Node shows it a moment later."""
+        self.withdrawn.add(device_id)
+        self.counted_at = now() + 0.5
 
     def counts_published(self, profile: Profile) -> bool:
-        """At once."""
-        return profile == SLICE.profile
+        """At once, but for what is withdrawn late."""
+        return profile == SLICE.profile and now() >= self.counted_at
 
     @property
     def status(self) -> KubeletStatus:
@@ -102,7 +112,7 @@ class Outside:
             hold_back=self.held.add,
             reports=self,
             look_up=self.look_up,
-            at_work=lambda: False,
+            at_work=lambda: self.at_work,
             clock=now,
             drain_s=drain_s,
         )
@@ -190,8 +200,28 @@ def test_it_ends_in_time_with_the_api_server_and_the_kubelet_away() -> None:
     """The bounds together stay below the 15 s that the chart adds to the drain."""
     outside = Outside(node(), writes=False, withdraws=False)
     took = outside.end(drain_s=10.0)
-    assert 10.0 <= took <= 10.0 + SETTLE_S + WITHDRAW_S + LAST_WORD_S + 1
-    assert SETTLE_S + WITHDRAW_S + LAST_WORD_S + 1 < 15
+    assert 10.0 <= took <= 10.0 + SETTLE_S + WITHDRAW_S + LATE_S + LAST_WORD_S + 1
+    assert SETTLE_S + WITHDRAW_S + LATE_S + LAST_WORD_S + 1 < 15
+
+
+def test_a_slice_whose_gpu_hangs_is_not_counted_and_is_withdrawn_at_the_deadline() -> None:
+    """N7: its keeper does nothing; who ends without that leaves the Node a count by which Pods are bound and fail."""
+    outside = Outside(node(), hung_up=True, at_work=True)
+    took = outside.end()
+    assert outside.held == {"MIG-1"}
+    assert outside.withdrawn == {"MIG-1"}
+    late = 0.5  # the count is waited for
+    assert SETTLE_S + WITHDRAW_S + late <= took <= SETTLE_S + WITHDRAW_S + LATE_S + 0.1
+
+
+def test_a_used_slice_whose_gpu_hangs_is_held_back_and_not_withdrawn() -> None:
+    """N7: its Pod goes on; only nobody follows it."""
+    state = node()
+    state.memory = Memory({"MIG-1": Use(Source.ASSIGNED, 0.0, Holder("default", "late", POD.uid))})
+    state.pods[POD.uid] = PodView("default", "late", POD.uid, started=True)
+    outside = Outside(state, hung_up=True, at_work=True)
+    outside.end()
+    assert (outside.held, outside.withdrawn) == ({"MIG-1"}, set())
 
 
 def test_a_node_that_is_not_handed_over_is_left_at_once() -> None:

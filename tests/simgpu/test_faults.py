@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+import time
 
 import pytest
 
@@ -59,7 +60,7 @@ def test_a_blocked_call_blocks_alone_and_goes_on_when_the_fault_is_cleared(a100:
     a100.reset_calls()
     stuck.send("nvmlDeviceGetMigMode", {"handle": 0})
     while not a100.calls().get("nvmlDeviceGetMigMode"):
-        pass
+        time.sleep(0.001)
     answered = threading.Event()
     answers: list[object] = []
 
@@ -85,9 +86,9 @@ def test_a_blocked_call_goes_on_though_another_fault_takes_the_place_of_its_own(
     a100.reset_calls()
     nvml.send("nvmlDeviceGetCount")
     while not a100.calls():
-        pass
+        time.sleep(0.001)
     while a100.faults:  # taken: the call sleeps on it
-        pass
+        time.sleep(0.001)
     a100.clear_faults()
     a100.inject(function="nvmlShutdown", block_ms=300_000)
     assert nvml.receive() == 1

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from pathlib import Path
 from typing import Any
 
@@ -44,7 +45,7 @@ def timed(node: SimNode, maker: Nvml, reader: Nvml, call: str, *arguments: Any) 
     node.reset_calls()
     maker.send(call, *arguments)
     while not any("Destroy" in name or "Create" in name for name in node.calls()):
-        pass
+        time.sleep(0.001)
     rounds = 0
     while not maker.answered():
         reader.nvmlDeviceGetMigMode({"handle": 0})
@@ -86,10 +87,10 @@ def test_changes_of_one_gpu_wait_for_each_other(node: SimNode, connect: Connect)
         nvml.nvmlDeviceGetHandleByIndex(0)
     one.send("nvmlDeviceCreateGpuInstance", device, ID_1G)
     while not node.gpus[0].instances:
-        pass
+        time.sleep(0.001)
     two.send("nvmlDeviceCreateGpuInstance", device, ID_1G)
     while node.calls()["nvmlDeviceCreateGpuInstance"] < 2:
-        pass
+        time.sleep(0.001)
     waiting = 0
     while not one.answered():
         waiting += len(node.gpus[0].instances) == 1

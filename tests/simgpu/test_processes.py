@@ -30,7 +30,7 @@ def test_a_held_slice_cannot_be_destroyed_until_its_process_ends(
     assert refusal.value.code == IN_USE
     workload.kill()
     while nvml.nvmlDeviceGetComputeRunningProcesses_v3(mig):  # a zombie by now, and that is dead enough
-        pass
+        time.sleep(0.001)
     nvml.nvmlComputeInstanceDestroy(compute)
     nvml.nvmlGpuInstanceDestroy(instance)
 

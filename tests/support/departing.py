@@ -125,8 +125,11 @@ class Departing:
         """Go on as far as it can now; a slice that is used, or wanted, is no longer on its way."""
         gpu = self.hardware.record.gpu
         assert gpu is not None
+        await self.departures.advance(gpu, self._unwanted)
+
+    def _unwanted(self) -> list[Instance]:
         leaves = not self.wanted and self.exists and self.state.use(self.device_id) is None
-        await self.departures.advance(gpu, [self.instance] if leaves else [])
+        return [self.instance] if leaves else []
 
     async def advance_until(self, condition: Callable[[], bool], *, what: str, within_s: float = 30.0) -> None:
         """Go on and on."""

@@ -85,32 +85,46 @@ async def test_a_lost_gpu_is_excluded_and_comes_back(host: AgentHost) -> None:
 
 
 async def test_a_reboot_in_mid_change_starts_from_empty_hardware(host: AgentHost) -> None:
-    """N8: the boot id differs, so entries of before mean nothing, and what is wanted is made again."""
+    """N8: the boot id differs, so entries of before mean nothing; a slice that was written down and never made is made anew."""
+    create = "nvmlDeviceCreateGpuInstanceWithPlacement"
     host.start()
+    await host.want({0: ["1g.10gb@0+1"]})
+    await host.until_free(0, "1g.10gb@0+1")
+    host.sim.reset_calls()
+    host.sim.inject(function=create, gpu=0, block_ms=120_000)
     await host.want({0: ["1g.10gb@0+1", "3g.40gb@4+4"]})
-    await host.until_free(0, "1g.10gb@0+1", "3g.40gb@4+4")
+    await host.until_called(create)
+    before = await host.migspec()
+    assert before.status is not None
+    assert states(before.status).get("3g.40gb@4") != "Free"
     host.kill()
+    host.sim.clear_faults()
     host.sim.reboot()
     host.sim.create_foreign(0, "1g.10gb", 0)
     host.start()
     boot = host.sim.boot_id.strip()
     status = await host.until(
-        lambda status: status.boot_id == boot and states(status).get("3g.40gb@4") == "Free", "made again"
+        lambda status: status.boot_id == boot and states(status).get("3g.40gb@4") == "Free", "made anew"
     )
     assert host.hardware(0) == {("1g.10gb", 0, True), ("3g.40gb", 4, True)}
     assert {item.state.value for gpu in status.gpus for item in gpu.slices if not item.owned} == {"Foreign"}
 
 
 async def test_a_second_agent_waits_and_takes_over(host: AgentHost) -> None:
-    """N9: it answers probes meanwhile, and touches nothing."""
+    """N9: it answers probes meanwhile and touches nothing: the driver is not opened, and a change is made once, by the first."""
     host.start()
     await host.want({0: ["1g.10gb@0+1"]})
     await host.until_free(0, "1g.10gb@0+1")
     first = host.process
+    assert first is not None
+    host.sim.reset_calls()
     host.start()
     await host.until_unready("another agent runs on this node")
+    await host.want({0: ["1g.10gb@0+1", "2g.20gb@2+2"]})
+    await host.until_free(0, "1g.10gb@0+1", "2g.20gb@2+2")
     assert (await host.get("/healthz"))[0] == 200
-    assert first is not None
+    assert set(host.changes().values()) == {1}, host.changes()
+    assert not [name for name in host.sim.calls() if "Init" in name]
     first.kill()
     first.wait()
     await host.want({0: ["1g.10gb@0+1", "1g.10gb@1+1"]})

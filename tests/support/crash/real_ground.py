@@ -72,7 +72,7 @@ class RealGround(Ground):
 
     async def give_twice(self, held: Held) -> str:
         """As `Ground.give_twice`: a real kubelet cannot be made to. What its Pod was given must not change either."""
-        pod = await self._host.until_phase(held.pod, "Running", within_s=1)
+        pod = await self._host.until_phase(held.pod, "Running")
         assert pod["metadata"]["uid"] == held.uid
         assert [each["restartCount"] for each in pod["status"]["containerStatuses"]] == [0]
         return "" if self._host.devices_of(held.pod) == held.uuid else held.uuid
