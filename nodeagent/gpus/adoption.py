@@ -5,15 +5,22 @@ one that we made, and stays so when the annotation goes. Only whole instances ca
 without any compute instance, are taken; a word that nobody understands adopts nothing and is said.
 """
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final
 
 from mig.names import ADOPT_ANNOTATION
+from mig.occupancy import Placed
 from nodeagent.values import Gpu, Instance
 
 _ALL: Final = "all"
 _KINDS: Final = ("GPU-", "MIG-")
+
+_CUT: Final = (
+    "it is cut into other compute instances than the one that fills it, which cannot be handed to a Pod: it is left alone; "
+    "destroy those, fill it with one, and it is taken over"
+)
+_NO_CI: Final = "it holds no compute instance, and somebody may be about to make one: it is left alone; it is taken over once one fills it"
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,20 +49,29 @@ def adoption_from_annotation(value: str) -> Adoption:
     )
 
 
-def to_adopt(adoption: Adoption, instances: Iterable[Instance], owned: frozenset[int]) -> tuple[Instance, ...]:
-    """The foreign instances to take over now. `owned` are the GI ids of those that are ours already."""
-    return tuple(item for item in instances if item.gi not in owned and item.whole and adoption.asks_for(item))
+def to_adopt(
+    adoption: Adoption, instances: Iterable[Instance], owned: frozenset[int], wanted: Collection[Placed]
+) -> tuple[Instance, ...]:
+    """The foreign instances to take over now.
+
+    `owned` are the GI ids of those that are ours already, `wanted` the places in which the spec wants slices: a half-made
+    instance is taken only there.
+    """
+    return tuple(
+        item
+        for item in instances
+        if item.gi not in owned
+        and adoption.asks_for(item)
+        and (item.uuid or (item.half_made and item.placed in wanted))
+    )
 
 
 def unadoptable(adoption: Adoption, instances: Iterable[Instance], owned: frozenset[int]) -> Mapping[int, str]:
     """GI id → why a foreign instance that the annotation asks for stays foreign."""
     return {
-        item.gi: (
-            f"{ADOPT_ANNOTATION} asks for it, but it is cut into other compute instances than the one that fills it, which "
-            "cannot be handed to a Pod: it is left alone; destroy those, and it is taken over"
-        )
+        item.gi: f"{ADOPT_ANNOTATION} asks for it, but {_NO_CI if item.half_made else _CUT}"
         for item in instances
-        if item.gi not in owned and not item.whole and adoption.asks_for(item)
+        if item.gi not in owned and not item.uuid and adoption.asks_for(item)
     }
 
 

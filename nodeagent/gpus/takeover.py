@@ -32,7 +32,7 @@ class Takeover:
         if not state.handed_over or state.farewell is not None:
             return False
         record.adopted |= self._interrupted()
-        fresh = to_adopt(state.adoption, record.instances, record.owned)
+        fresh = to_adopt(state.adoption, record.instances, record.owned, self._wanted())
         if fresh:
             await self._hardware.adopt(fresh)
             record.adopted |= {item.placed for item in fresh}
@@ -53,17 +53,21 @@ class Takeover:
         status = state.migspec.status if state.migspec else None
         reported = status.gpu(record.gpu.uuid) if status and record.gpu else None
         foreign = {item.uuid for item in reported.slices if not item.owned} if reported else set[str]()
-        wanted = state.wanted(record.gpu.uuid) if record.gpu else None
+        wanted = self._wanted()
         return frozenset(
             item.placed
             for item in record.ours()
-            if item.uuid in foreign and item.placed not in (wanted or ()) and state.adoption.asks_for(item)
+            if item.uuid in foreign and item.placed not in wanted and state.adoption.asks_for(item)
         )
+
+    def _wanted(self) -> frozenset[Placed]:
+        """The places in which the spec wants slices on this GPU."""
+        gpu = self._record.gpu
+        return frozenset((self._state.wanted(gpu.uuid) if gpu else None) or ())
 
     def _forget_settled(self) -> None:
         """Keep no longer what the spec lists, what is gone, and what a node that is taken back holds."""
         record, state = self._record, self._state
-        wanted = state.wanted(record.gpu.uuid) if record.gpu else None
         record.adopted &= {item.placed for item in record.ours()} if state.handed_over else frozenset()
-        record.adopted -= frozenset(wanted or ())
+        record.adopted -= self._wanted()
         record.unjudged &= record.devices()

@@ -16,6 +16,7 @@ OURS, THEIRS, OTHER = instance("1g.10gb@0+1", gi=7), instance("1g.10gb@1+1", gi=
 CUT = replace(instance("2g.20gb@4+2", gi=3), uuid="", whole=False)
 HALF = replace(instance("1g.10gb@3+1", gi=10), uuid="")
 EVERYTHING = (OURS, THEIRS, OTHER, CUT, HALF)
+OWNED = frozenset({7})
 
 
 @pytest.mark.parametrize(
@@ -25,9 +26,9 @@ EVERYTHING = (OURS, THEIRS, OTHER, CUT, HALF)
         (" , ", []),
         ("true", []),
         ("ALL", []),
-        ("all", [8, 9, 10]),
-        (" all ,nonsense", [8, 9, 10]),
-        (GPU, [8, 9, 10]),
+        ("all", [8, 9]),
+        (" all ,nonsense", [8, 9]),
+        (GPU, [8, 9]),
         (THEIRS.uuid, [8]),
         (f"{THEIRS.uuid},\n{OTHER.uuid}", [8, 9]),
         (OURS.uuid, []),
@@ -37,14 +38,26 @@ EVERYTHING = (OURS, THEIRS, OTHER, CUT, HALF)
 )
 def test_what_an_annotation_adopts(value: str, adopted: list[int]) -> None:
     """Never what is ours already, never what is cut otherwise, never for a word that means nothing."""
-    found = to_adopt(adoption_from_annotation(value), EVERYTHING, frozenset({7}))
+    found = to_adopt(adoption_from_annotation(value), EVERYTHING, OWNED, [placed("1g.10gb@5+1")])
     assert [item.gi for item in found] == adopted
+
+
+def test_an_instance_without_compute_instance_is_adopted_where_the_spec_wants_one_like_it() -> None:
+    """It is completed there; elsewhere its maker may be about to, and ours would be destroyed: it is left alone, and said."""
+    everything = adoption_from_annotation("all")
+    assert HALF in to_adopt(everything, EVERYTHING, OWNED, [HALF.placed])
+    assert HALF not in to_adopt(everything, EVERYTHING, OWNED, [placed("1g.10gb+me@3+1"), placed("2g.20gb@2+2")])
+    assert HALF not in to_adopt(NOTHING, EVERYTHING, OWNED, [HALF.placed])
+    assert CUT not in to_adopt(everything, EVERYTHING, OWNED, [CUT.placed])
 
 
 def test_what_cannot_be_handed_out_says_why_where_it_is_asked_for() -> None:
     """And says nothing where nobody asked for it."""
-    assert set(unadoptable(adoption_from_annotation("all"), EVERYTHING, frozenset({7}))) == {3}
-    assert unadoptable(NOTHING, EVERYTHING, frozenset({7})) == {}
+    said = unadoptable(adoption_from_annotation("all"), EVERYTHING, OWNED)
+    assert sorted(said) == [3, 10]
+    assert "cut into other compute instances" in said[3]
+    assert "taken over once one fills it" in said[10]
+    assert unadoptable(NOTHING, EVERYTHING, OWNED) == {}
 
 
 def test_an_admin_hears_what_nobody_understood_once_each() -> None:

@@ -64,7 +64,10 @@ async def test_only_what_the_annotation_names_is_taken_over(host: AgentHost) -> 
 
 
 async def test_instances_that_are_not_whole(host: AgentHost) -> None:
-    """One without compute instance is ours, and goes or is completed; one that is cut otherwise stays foreign, and says why."""
+    """One without compute instance is completed where the spec wants it; elsewhere, and cut otherwise, it says why it stays.
+
+    An admin's command makes the GPU instance first: read before it made the other, it is neither taken over nor destroyed.
+    """
     host.sim.create_foreign(0, "1g.10gb", 0, with_ci=False)
     host.sim.create_foreign(0, "1g.10gb", 1, with_ci=False)
     create_cut(host.sim, 0, "2g.20gb", 2)
@@ -73,11 +76,11 @@ async def test_instances_that_are_not_whole(host: AgentHost) -> None:
     await host.until(lambda status: set(states(status).values()) == {"Foreign", "Failed"}, "foreign at first")
     await host.hand_over()
     await host.adopt("all")
-    status = await host.until(
-        lambda status: states(status) == {"1g.10gb@0": "Free", "2g.20gb@2": "Foreign"}, "completed, gone, left alone"
-    )
+    wanted = {"1g.10gb@0": "Free", "1g.10gb@1": "Foreign", "2g.20gb@2": "Foreign"}
+    status = await host.until(lambda status: states(status) == wanted, "completed, left alone")
     assert "cut into other compute instances" in found(status, "2g.20gb@2").message
-    assert host.hardware(0) == {("1g.10gb", 0, True), ("2g.20gb", 2, True)}
+    assert "taken over once one fills it" in found(status, "1g.10gb@1").message
+    assert host.hardware(0) == {("1g.10gb", 0, True), ("1g.10gb", 1, False), ("2g.20gb", 2, True)}
 
 
 async def test_one_that_a_pod_uses_is_used_by_that_pod(host: AgentHost) -> None:
