@@ -144,6 +144,7 @@ class Agent:
             worker=worker,
             ledger=self._outside.ledger,
             on_missing=lambda entries: self._state.missed(record, entries, now=self._outside.clock()),
+            change_s=self._options.change_deadline_s,
         )
 
     def _make_keeper(self, hardware: Hardware) -> Keeper:

@@ -1,4 +1,4 @@
-"""The three places where the agent's process changes the world: the API server, the driver, and the ledger's file.
+"""Where the agent's process changes what outlives it: the API server, the driver, and two files (ledger, CDI description).
 
 They come in through one value, so that a test can count every step that is taken there and end the process at any of them; the
 process itself runs unchanged. This module decides nothing: the defaults are the real edges.
@@ -30,7 +30,10 @@ def connect(kubeconfig: Path | None) -> AbstractAsyncContextManager[Api]:
 
 @dataclass(frozen=True, slots=True)
 class Edges:
-    """What the process is made with. `replace` puts a finished file in the place of an older one, atomically."""
+    """What the process is made with. `replace` puts a finished file in the place of an older one, atomically.
+
+    What is not here ends with the process or is made again at any time: its sockets, and unlinking an empty description.
+    """
 
     connect: Callable[[Path | None], AbstractAsyncContextManager[Api]] = connect
     nvml: Callable[[Observe], Nvml] = Nvml

@@ -103,12 +103,12 @@ async def _agent(chosen: Options, api: Api, metrics: Metrics, edges: Edges) -> A
     state = NodeState(chosen.node_name, boot_id)
 
     def make_kubelet(agent: Agent) -> KubeletSide:
-        return _kubelet_side(chosen, api=api, agent=agent, state=state)
+        return _kubelet_side(chosen, api=api, agent=agent, state=state, edges=edges)
 
     return Agent(outside, state=state, make_kubelet=make_kubelet, options=chosen)
 
 
-def _kubelet_side(chosen: Options, *, api: Api, agent: Agent, state: NodeState) -> KubeletSide:
+def _kubelet_side(chosen: Options, *, api: Api, agent: Agent, state: NodeState, edges: Edges) -> KubeletSide:
     """Our own device plugin, or what stands beside NVIDIA's."""
     if chosen.device_plugin is DevicePlugin.OWN:
         return Kubelet(
@@ -119,7 +119,7 @@ def _kubelet_side(chosen: Options, *, api: Api, agent: Agent, state: NodeState) 
             clock=time.monotonic,
             on_change=agent.kubelet_changed,
             verify=agent.exists,
-            handing=handing_of(chosen),
+            handing=handing_of(chosen, edges),
         )
     if not chosen.nvidia_plugin_selector:
         raise ConfigError(
@@ -137,13 +137,17 @@ def _kubelet_side(chosen: Options, *, api: Api, agent: Agent, state: NodeState) 
     )
 
 
-def handing_of(chosen: Options) -> Handing:
+def handing_of(chosen: Options, edges: Edges) -> Handing:
     """How containers are told their slice."""
     nodes = DeviceNodes(dev=chosen.host_dev, proc=chosen.proc_dir)
     if chosen.device_list_strategy is DeviceListStrategy.ENVVAR:
         return EnvVar(nodes, device_root=chosen.device_root)
     return CdiFolder(
-        chosen.cdi_dir, nodes=nodes, device_root=chosen.device_root, folders=(chosen.cdi_dir, Path("/etc/cdi"))
+        chosen.cdi_dir,
+        nodes=nodes,
+        device_root=chosen.device_root,
+        folders=(chosen.cdi_dir, Path("/etc/cdi")),
+        replace=edges.replace,
     )
 
 

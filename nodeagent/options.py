@@ -10,6 +10,8 @@ from enum import StrEnum
 from pathlib import Path
 from typing import Self
 
+from nodeagent.gpus.hardware import CHANGE_S
+
 DRAIN_S = 30.0
 """How long a stopping agent waits at most for Pods that were let go to have their slices."""
 
@@ -56,6 +58,7 @@ class Options:
     enable_mig_mode: bool = False
     drain_s: float = DRAIN_S
     resync_s: float = RESYNC_S
+    change_deadline_s: float = CHANGE_S
 
     @classmethod
     def of(cls, args: argparse.Namespace) -> Self:
@@ -105,3 +108,10 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     add("--enable-mig-mode", action="store_true", help="turn MIG mode on where that disturbs nobody")
     add("--drain-s", type=float, default=DRAIN_S, metavar="SECONDS", help="how long to wait, at SIGTERM, for Pods")
     add("--resync-s", type=float, default=RESYNC_S, metavar="SECONDS", help="how often each GPU is read again")
+    add(
+        "--change-deadline-s",
+        type=float,
+        default=CHANGE_S,
+        metavar="SECONDS",
+        help="how long making or destroying an instance may take before its GPU counts as one that does not answer",
+    )

@@ -11,7 +11,7 @@ from dataclasses import replace
 from typing import Final
 
 from mig.occupancy import Placed
-from nodeagent.gpus.driver import Driver, DriverError, DriverSilent, GpuUnavailable, LeftBehind
+from nodeagent.gpus.driver import Driver, DriverError, DriverSilent, DriverUnavailable, GpuUnavailable, LeftBehind
 from nodeagent.gpus.ledger import Ledger
 from nodeagent.gpus.ownership import Entry, owned_among, settled
 from nodeagent.gpus.vanished import missing
@@ -23,6 +23,9 @@ log = logging.getLogger(__name__)
 
 READ_S: Final = 20.0
 """Discovery makes some hundred calls of well under a millisecond; the first after a driver start can take seconds."""
+
+READS: Final = 3
+"""In a row that must fail before a GPU that answers counts as one that does not: its slices are withdrawn then."""
 
 CHANGE_S: Final = 30.0
 """Making or destroying takes 0.2 to 0.6 s. A driver that needs 50 times that hangs."""
@@ -46,14 +49,19 @@ class Hardware:
         worker: Worker,
         ledger: Ledger,
         on_missing: Callable[[tuple[Entry, ...]], None] = lambda _: None,
+        change_s: float = CHANGE_S,
     ) -> None:
-        """`on_missing` is told, before anybody acts on it, what a reading misses of ours that we did not take away."""
+        """`on_missing` is told, before anybody acts on it, what a reading misses of ours that we did not take away.
+
+        `change_s` is how long making or destroying one instance may take before the GPU counts as silent.
+        """
         self.record = record
         self._on_missing = on_missing
         self._taken_away: set[str] = set()
         self._driver = driver
         self._worker = worker
         self._ledger = ledger
+        self._change_s = change_s
 
     @property
     def silent(self) -> bool:
@@ -61,14 +69,9 @@ class Hardware:
         return self._worker.silent
 
     async def read(self) -> None:
-        """Discover the GPU and what is on it, and see what of that is ours."""
+        """Discover the GPU and what is on it, and see what of that is ours. Raises only after `READS`, if the GPU answers."""
         index = self.record.index
-
-        def everything() -> tuple[Gpu, tuple[Instance, ...]]:
-            gpu = self._driver.gpu(index)
-            return gpu, self._driver.instances(gpu)
-
-        gpu, instances = await self._worker.call(everything, deadline_s=READ_S)
+        gpu, instances = await self._worker.call(self._discover, deadline_s=READ_S)
         record = self.record
         if record.gpu is not None and record.gpu.uuid != gpu.uuid:
             log.warning("another GPU is in place", extra={"index": index, "was": record.gpu.uuid, "is": gpu.uuid})
@@ -106,7 +109,7 @@ class Hardware:
     async def create(self, gpu: Gpu, placed: Placed) -> Instance:
         """Make one instance whose intent is written down. On failure the record is as fresh as can be."""
         try:
-            instance = await self._worker.call(lambda: self._driver.create(gpu, placed), deadline_s=CHANGE_S)
+            instance = await self._worker.call(lambda: self._driver.create(gpu, placed), deadline_s=self._change_s)
         except (DriverSilent, LeftBehind):
             raise  # something may be there: the intent stays until a reading tells
         except DriverError:
@@ -118,14 +121,14 @@ class Hardware:
     async def complete(self, gpu: Gpu, instance: Instance) -> Instance:
         """Fill a half-made instance. Its compute instance may come with another UUID than the one that was there before."""
         await self._ledger.intend(gpu.uuid, [instance.placed])
-        whole = await self._worker.call(lambda: self._driver.complete(gpu, instance), deadline_s=CHANGE_S)
+        whole = await self._worker.call(lambda: self._driver.complete(gpu, instance), deadline_s=self._change_s)
         self._put(whole)
         return whole
 
     async def destroy(self, gpu: Gpu, instance: Instance) -> None:
         """Take one instance away."""
         self._taken_away.add(instance.uuid)
-        await self._worker.call(lambda: self._driver.destroy(gpu, instance), deadline_s=CHANGE_S)
+        await self._worker.call(lambda: self._driver.destroy(gpu, instance), deadline_s=self._change_s)
         record = self.record
         record.instances = tuple(item for item in record.instances if item.gi != instance.gi)
         record.owned -= {instance.gi}
@@ -143,6 +146,21 @@ class Hardware:
         found = await self._worker.call(lambda: self._driver.processes(gpu), deadline_s=PROCESSES_S, turn_s=TURN_S)
         self.record.processes_known = True
         return found
+
+    def _discover(self) -> tuple[Gpu, tuple[Instance, ...]]:
+        """Ask the driver for everything, once more where it said no: somebody may have changed it between two of our calls."""
+        for _ in range(READS - 1):
+            try:
+                return self._discover_once()
+            except (GpuUnavailable, DriverUnavailable):
+                raise
+            except DriverError as error:
+                log.info("read again at once: %s", error, extra={"gpu": self.record.index})
+        return self._discover_once()
+
+    def _discover_once(self) -> tuple[Gpu, tuple[Instance, ...]]:
+        gpu = self._driver.gpu(self.record.index)
+        return gpu, self._driver.instances(gpu)
 
     def _put(self, instance: Instance) -> None:
         record = self.record

@@ -9,7 +9,8 @@ so that containers can start again while we are still reading the hardware. Noth
 
 import json
 import logging
-from collections.abc import Iterator, Sequence
+import os
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Final
 
@@ -31,8 +32,17 @@ Identity = tuple[str, int, int, int]
 class CdiFolder:
     """By the name of a CDI device. `folders` are where NVIDIA's description may lie, the first found counts."""
 
-    def __init__(self, folder: Path, *, nodes: DeviceNodes, device_root: Path, folders: Sequence[Path]) -> None:
-        """`device_root` is below what the host has its `dev` folder."""
+    def __init__(
+        self,
+        folder: Path,
+        *,
+        nodes: DeviceNodes,
+        device_root: Path,
+        folders: Sequence[Path],
+        replace: Callable[[Path, Path], object] = os.replace,
+    ) -> None:
+        """`device_root` is below what the host has its `dev` folder; `replace` as the ledger's."""
+        self._replace = replace
         self._path = folder / cdi.FILE_NAME
         self._nodes = nodes
         self._device_root = device_root
@@ -119,7 +129,7 @@ class CdiFolder:
                 # Runtimes read what ends in .json or .yaml alone.
                 fresh = self._path.with_name(f".{cdi.FILE_NAME}.new")
                 fresh.write_text(text, encoding="utf-8")
-                fresh.replace(self._path)
+                self._replace(fresh, self._path)
                 self._written = (text, _identity(self._path))
         except OSError as error:
             said = self._unwritable

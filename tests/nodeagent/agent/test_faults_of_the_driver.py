@@ -5,6 +5,7 @@ import time
 from tests.support.agenthost import AgentHost, slices, states
 
 GPU_IS_LOST, LIB_RM_VERSION_MISMATCH = 15, 18
+CREATE = "nvmlDeviceCreateGpuInstanceWithPlacement"
 
 
 async def test_a_missing_driver_is_told_and_found_later(host: AgentHost) -> None:
@@ -45,20 +46,50 @@ async def test_a_call_that_hangs_stops_neither_probes_nor_the_other_gpu(host: Ag
     await host.want({0: [], 1: []})
     await host.until_free(1)
     host.sim.reset_calls()
-    host.sim.inject(function="nvmlDeviceCreateGpuInstanceWithPlacement", gpu=0, block_ms=120_000)
+    host.sim.inject(function=CREATE, gpu=0, block_ms=120_000)
     await host.want({0: ["1g.10gb@0+1"], 1: ["3g.40gb@4+4"]})
     await host.until(lambda status: states(status).get("3g.40gb@4") == "Free", "the other GPU is served")
     began = time.monotonic()
     assert (await host.get("/healthz"))[0] == 200
-    assert time.monotonic() - began < 1
-    _, metrics = await host.get("/metrics")
-    (running,) = [
-        line for line in metrics.splitlines() if line.startswith('nos_mig_agent_nvml_running_seconds{gpu="0"}')
-    ]
-    assert float(running.split()[-1]) > 0
-    assert host.sim.calls()["nvmlDeviceCreateGpuInstanceWithPlacement"] == 2
+    assert time.monotonic() - began < 30  # not the 120 s of the call
+    assert await _running_s(host) > 0
+    assert host.sim.calls()[CREATE] == 2
     host.sim.clear_faults()
     await host.until_free(0, "1g.10gb@0+1")
+
+
+async def test_a_call_past_its_deadline_is_told_and_followed_by_no_other(host: AgentHost) -> None:
+    """N7: `DriverSilent`; whatever the spec says since, nothing is asked of that GPU, and all goes on when the call returns."""
+    host.start("--change-deadline-s", "3", "--resync-s", "600")
+    await host.want({0: ["1g.10gb@0+1"], 1: []})
+    await host.until_free(0, "1g.10gb@0+1")
+    host.sim.inject(function=CREATE, gpu=0, block_ms=120_000)
+    await host.want({0: ["1g.10gb@0+1", "3g.40gb@4+4"], 1: []})
+    status = await host.until(lambda status: "did not answer within 3 s" in str(status), "the deadline has passed")
+    healthy = status.condition("Healthy")
+    assert healthy is not None
+    assert (healthy.status, healthy.reason) == ("False", "DriverSilent")
+    before = await _running_s(host)
+    assert before >= 3
+    host.sim.reset_calls()
+    await host.want({0: ["2g.20gb@2+2"], 1: []})
+    await host.want({0: ["2g.20gb@2+2"], 1: ["1g.10gb@0+1"]})
+    await host.until_free(1, "1g.10gb@0+1")
+    assert host.changes() == {CREATE: 1, "nvmlGpuInstanceCreateComputeInstance": 1}
+    assert host.sim.calls().get("nvmlDeviceGetMigMode", 0) <= 1  # GPU 1's, if it was read again at all
+    assert (await host.get("/healthz"))[0] == 200
+    assert await _running_s(host) > before
+    assert host.hardware(0) == {("1g.10gb", 0, True)}
+    host.sim.clear_faults()
+    await host.until_free(0, "2g.20gb@2+2")
+
+
+async def _running_s(host: AgentHost) -> float:
+    """For how long, says the metric, the call to GPU 0 has been running."""
+    _, metrics = await host.get("/metrics")
+    name = 'nos_mig_agent_nvml_running_seconds{gpu="0"}'
+    (line,) = [line for line in metrics.splitlines() if line.startswith(name)]
+    return float(line.split()[-1])
 
 
 async def test_a_lost_gpu_is_excluded_and_comes_back(host: AgentHost) -> None:
@@ -86,14 +117,13 @@ async def test_a_lost_gpu_is_excluded_and_comes_back(host: AgentHost) -> None:
 
 async def test_a_reboot_in_mid_change_starts_from_empty_hardware(host: AgentHost) -> None:
     """N8: the boot id differs, so entries of before mean nothing; a slice that was written down and never made is made anew."""
-    create = "nvmlDeviceCreateGpuInstanceWithPlacement"
     host.start()
     await host.want({0: ["1g.10gb@0+1"]})
     await host.until_free(0, "1g.10gb@0+1")
     host.sim.reset_calls()
-    host.sim.inject(function=create, gpu=0, block_ms=120_000)
+    host.sim.inject(function=CREATE, gpu=0, block_ms=120_000)
     await host.want({0: ["1g.10gb@0+1", "3g.40gb@4+4"]})
-    await host.until_called(create)
+    await host.until_called(CREATE)
     before = await host.migspec()
     assert before.status is not None
     assert states(before.status).get("3g.40gb@4") != "Free"
