@@ -132,6 +132,20 @@ async def test_a_slice_that_is_being_made_is_made_to_its_end_and_no_other_is_beg
     await host.until_free(0, "1g.10gb@0+1", "1g.10gb@1+1", "3g.40gb@4+4")
 
 
+async def test_the_slices_of_a_gpu_that_hangs_are_counted_no_more_at_the_end(host: AgentHost) -> None:
+    """N7: its keeper waits for the driver; a Pod that is bound by what it left counted would find nobody."""
+    host.start()
+    await host.want({0: ["1g.10gb@0+1"], 1: ["3g.40gb@4+4"]})
+    await host.until_free(0, "1g.10gb@0+1")
+    await host.until_free(1, "3g.40gb@4+4")
+    host.sim.reset_calls()
+    host.sim.inject(function="nvmlDeviceCreateGpuInstanceWithPlacement", gpu=0, block_ms=120_000)
+    await host.want({0: ["1g.10gb@0+1", "1g.10gb@1+1"], 1: ["3g.40gb@4+4"]})
+    await host.until_called("nvmlDeviceCreateGpuInstanceWithPlacement")
+    await until_left(host, begin_to_leave(host), within_s=20)
+    assert (await allocatable(host), await allocatable(host, "nvidia.com/mig-3g.40gb")) == ("0", "0")
+
+
 async def test_an_agent_without_a_migspec_leaves_at_once(host: AgentHost) -> None:
     """A node that is not handed over keeps nobody waiting."""
     host.start()
