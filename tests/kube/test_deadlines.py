@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 from aiohttp import web
 
-from kube.client import Api
+from kube.client import TIMEOUT_S, Api
 from kube.errors import Unavailable
 from kube.resource import NODES
 from tests.support.apiserver import ApiServer, Interceptor
@@ -33,7 +33,7 @@ async def test_a_server_that_hangs_costs_no_more_than_the_deadline(
     began = time.monotonic()
     with pytest.raises(Unavailable, match=r"none within 0\.2 s"):
         await api.get(NODES, "n", timeout_s=0.2)
-    assert time.monotonic() - began < 10
+    assert time.monotonic() - began < TIMEOUT_S
 
 
 async def test_a_refused_connection_is_unavailable_at_once(tmp_path: Path) -> None:
@@ -42,4 +42,4 @@ async def test_a_refused_connection_is_unavailable_at_once(tmp_path: Path) -> No
     async with nobody.connect(nobody.kubeconfig(tmp_path / "kubeconfig")) as api:
         with pytest.raises(Unavailable, match="no answer"):
             await api.get(NODES, "n")
-    assert time.monotonic() - began < 10
+    assert time.monotonic() - began < TIMEOUT_S

@@ -7,6 +7,7 @@ import os
 import select
 import subprocess
 import sys
+import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -87,6 +88,13 @@ class Nvml:
             return error.code
         return 0
 
+    def until_it_waits_for_a_lock(self) -> None:
+        """Wait until the process stands before one of the node's locks, which somebody else holds."""
+        pid, give_up = str(self.process.pid), time.monotonic() + 20
+        while not any("->" in words and pid in words for words in map(str.split, _locks())):
+            assert time.monotonic() < give_up, "it waits for no lock"
+            time.sleep(0.001)
+
     def kill(self) -> None:
         """SIGKILL, at whatever instruction it is."""
         self.process.kill()
@@ -96,3 +104,8 @@ class Nvml:
         """End the process and its pipes, whatever state it is in."""
         self.process.kill()
         self.process.communicate()
+
+
+def _locks() -> list[str]:
+    """The kernel's list of file locks; a line with an arrow is of a process that waits."""
+    return Path("/proc/locks").read_text(encoding="ascii").splitlines()

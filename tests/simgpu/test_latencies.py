@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -11,9 +12,7 @@ import pytest
 import simgpu
 from simgpu import SimNode
 from tests.simgpu.conftest import Connect
-from tests.simgpu.nvml import CI_7, ID_1G, ID_7G, Nvml
-
-ROUNDS = 3  # of reading and changing elsewhere, some 0.5 ms each, while one change of some 100 ms is under way
+from tests.simgpu.nvml import CI_7, ID_1G, ID_7G, INSUFFICIENT_RESOURCES
 
 
 @pytest.fixture
@@ -40,61 +39,81 @@ def test_without_being_asked_nothing_takes_time(h100: SimNode, node: SimNode) ->
     assert total(node) > 0
 
 
-def timed(node: SimNode, maker: Nvml, reader: Nvml, call: str, *arguments: Any) -> Any:
-    """Make a change of GPU 0, and check that reads of it and changes of GPU 1 go through meanwhile."""
-    node.reset_calls()
-    maker.send(call, *arguments)
-    while not any("Destroy" in name or "Create" in name for name in node.calls()):
+def asleep(node: SimNode) -> SimNode:
+    """Let changes of GPU 0 take longer than any test."""
+    for each in node._file.state.gpus[0].profiles:
+        each.create_gi_ms = each.create_ci_ms = each.destroy_gi_ms = each.destroy_ci_ms = 600_000
+    return node
+
+
+def until(holds: Callable[[], bool]) -> None:
+    """Wait for the effect of a call that has been sent; the test's own time-out ends it."""
+    while not holds():
         time.sleep(0.001)
-    rounds = 0
-    while not maker.answered():
-        reader.nvmlDeviceGetMigMode({"handle": 0})
-        node.destroy(1, node.create_foreign(1, "1g.10gb", 0))
-        rounds += 1
-    assert rounds >= ROUNDS, call
-    return maker.receive()
 
 
-def test_each_change_takes_its_time_and_holds_up_neither_reads_nor_other_gpus(node: SimNode, connect: Connect) -> None:
+def test_each_change_takes_its_time(node: SimNode, connect: Connect) -> None:
     """Creating and destroying, GI and CI: four calls, each with its share."""
-    maker, reader = connect(node), connect(node)
+    nvml = connect(node)
+    device = nvml.nvmlDeviceGetHandleByIndex(0)
+    (latency,) = (each.latency for each in simgpu.find("h100-80gb")[0].profiles if each.slices == 7)
+
+    def timed(least_ms: int, call: str, *arguments: Any) -> Any:
+        began = time.monotonic()
+        answer = getattr(nvml, call)(*arguments)
+        assert time.monotonic() - began >= least_ms / 1000, call
+        return answer
+
+    instance = timed(latency.create_gi, "nvmlDeviceCreateGpuInstance", device, ID_7G)
+    compute = timed(latency.create_ci, "nvmlGpuInstanceCreateComputeInstance", instance, CI_7)
+    timed(latency.destroy_ci, "nvmlComputeInstanceDestroy", compute)
+    timed(latency.destroy_gi, "nvmlGpuInstanceDestroy", instance)
+
+
+@pytest.mark.parametrize("change", ["create GI", "create CI", "destroy CI", "destroy GI"])
+def test_a_change_under_way_holds_up_neither_reads_nor_other_gpus(change: str, node: SimNode, connect: Connect) -> None:
+    """Its effect can be seen, its answer is not there yet; meanwhile its GPU is read, and the other one is changed."""
+    maker, reader = connect(asleep(node)), connect(node)
     device = maker.nvmlDeviceGetHandleByIndex(0)
     reader.nvmlDeviceGetHandleByIndex(0)
-    instance = timed(node, maker, reader, "nvmlDeviceCreateGpuInstance", device, ID_7G)
-    compute = timed(node, maker, reader, "nvmlGpuInstanceCreateComputeInstance", instance, CI_7)
-    timed(node, maker, reader, "nvmlComputeInstanceDestroy", compute)
-    timed(node, maker, reader, "nvmlGpuInstanceDestroy", instance)
+    if change != "create GI":
+        node.create_foreign(0, "7g.80gb", 0, with_ci=change == "destroy CI")
+        (instance,) = maker.gpu_instances(device, ID_7G)
+    if change == "create GI":
+        maker.send("nvmlDeviceCreateGpuInstance", device, ID_7G)
+        until(lambda: len(node.gpus[0].instances) == 1)
+    elif change == "create CI":
+        maker.send("nvmlGpuInstanceCreateComputeInstance", instance, CI_7)
+        until(lambda: len(node.gpus[0].instances[0].compute_instances) == 1)
+    elif change == "destroy CI":
+        (compute,) = maker.compute_instances(instance, CI_7)
+        maker.send("nvmlComputeInstanceDestroy", compute)
+        until(lambda: node.gpus[0].instances[0].compute_instances == ())
+    else:
+        maker.send("nvmlGpuInstanceDestroy", instance)
+        until(lambda: node.gpus[0].instances == ())
+    reader.nvmlDeviceGetMigMode({"handle": 0})
+    node.destroy(1, node.create_foreign(1, "1g.10gb", 0))
+    assert not maker.answered()
 
 
 def test_a_refused_change_takes_no_time(node: SimNode, connect: Connect) -> None:
-    """The driver sees at once that there is no room: no time is slept, hence none of it is queued behind."""
-    nvml = connect(node)
-    device = nvml.nvmlDeviceGetHandleByIndex(0)
+    """The driver sees at once that there is no room: no time is slept, or this test would not end."""
+    nvml = connect(asleep(node))
     node.create_foreign(0, "7g.80gb", 0)
-    refusals = 0
-    other = connect(node)
-    other.send("create_at", other.nvmlDeviceGetHandleByIndex(1), ID_7G, 0, 8)
-    while not other.answered():
-        refusals += nvml.fails(23, "nvmlDeviceCreateGpuInstance", device, ID_7G)
-    assert refusals >= ROUNDS
+    assert nvml.fails(INSUFFICIENT_RESOURCES, "nvmlDeviceCreateGpuInstance", nvml.nvmlDeviceGetHandleByIndex(0), ID_7G)
 
 
 def test_changes_of_one_gpu_wait_for_each_other(node: SimNode, connect: Connect) -> None:
     """A second change has no effect before the first is through, though it was asked for meanwhile."""
-    one, two = connect(node), connect(node)
-    device = {"handle": 0}
+    one, two = connect(asleep(node)), connect(node)
     for nvml in (one, two):
         nvml.nvmlDeviceGetHandleByIndex(0)
-    one.send("nvmlDeviceCreateGpuInstance", device, ID_1G)
-    while not node.gpus[0].instances:
-        time.sleep(0.001)
-    two.send("nvmlDeviceCreateGpuInstance", device, ID_1G)
-    while node.calls()["nvmlDeviceCreateGpuInstance"] < 2:
-        time.sleep(0.001)
-    waiting = 0
-    while not one.answered():
-        waiting += len(node.gpus[0].instances) == 1
-    assert waiting >= ROUNDS
-    for nvml in (one, two):
-        nvml.receive()
-    assert len(node.gpus[0].instances) == 2
+    one.send("nvmlDeviceCreateGpuInstance", {"handle": 0}, ID_1G)
+    until(lambda: len(node.gpus[0].instances) == 1)
+    two.send("nvmlDeviceCreateGpuInstance", {"handle": 0}, ID_1G)
+    two.until_it_waits_for_a_lock()
+    assert len(node.gpus[0].instances) == 1
+    assert not one.answered()
+    one.kill()  # or we would wait for it as long as the other does
+    until(lambda: len(node.gpus[0].instances) == 2)

@@ -88,12 +88,9 @@ def test_nobody_reads_or_changes_a_gpu_while_another_has_it(
     """Whoever holds the GPU's lock, from whatever process and language, is alone with it."""
     nvml = connect(a100)
     device = nvml.nvmlDeviceGetHandleByIndex(0)
-    a100.reset_calls()
     with StateFile(a100.directory).locked(0):
         nvml.send(call, device, *arguments)
-        while not a100.calls():
-            time.sleep(0.001)
-        time.sleep(0.05)
+        nvml.until_it_waits_for_a_lock()
         assert not nvml.answered()
         assert not a100._file.state.gpus[0].serial
     nvml.receive()

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Callable
 
 import pytest
@@ -83,12 +82,9 @@ def test_a_change_that_waited_for_its_turn_meets_the_unloaded_driver(a100: SimNo
     """Nothing is made on a GPU whose driver went while the call was under way, so nothing is found after a reload."""
     nvml = connect(a100)
     device = nvml.nvmlDeviceGetHandleByIndex(0)
-    a100.reset_calls()
     with a100._file.quiet(0):
         nvml.send("create_at", device, ID_1G, 0, 1)
-        while not a100.calls():
-            time.sleep(0.001)
-        time.sleep(0.05)  # it is past the door by now, and waits for the GPU
+        nvml.until_it_waits_for_a_lock()  # hence it is past the door
         a100._file.state.unloaded = 1
     with pytest.raises(NvmlError, match=str(DRIVER_NOT_LOADED)):
         nvml.receive()
