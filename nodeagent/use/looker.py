@@ -85,7 +85,9 @@ class Looker:
         """Eternal."""
         while True:
             seen, now = self._pulse.count, self._clock()
-            due = [index for index, each in self._hardware.items() if not _silence_means(each) or self._due(index) <= now]
+            due = [
+                index for index, each in self._hardware.items() if not _silence_means(each) or self._due(index) <= now
+            ]
             answered = await self.look(due)
             await self._pulse.beyond_or_after(seen, self._pause(answered=answered))
             await asyncio.sleep(COALESCE_S)
