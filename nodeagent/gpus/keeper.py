@@ -219,7 +219,7 @@ class Keeper:
         self._state.changed.fire()
 
     def _in_trouble(self, error: DriverError) -> None:
-        """The GPU does not answer: leave it alone, say so, and ask again later."""
+        """The GPU does not answer, or every try of a reading failed: leave it alone, say so, and ask again later."""
         if isinstance(error, LeftBehind):
             self._read_at = float("-inf")
             return
