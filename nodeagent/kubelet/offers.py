@@ -21,6 +21,9 @@ DROP_AFTER_S = 1.0
 """Least time between `withdraw` and `drop`. The kubelet crashes when an id vanishes while it allocates that id, and it needs some
 milliseconds from our answer, or from taking in the withdrawal, to be done with it."""
 
+SUCCEED_AFTER_S = 2 * DROP_AFTER_S
+"""How long an id stays withdrawn in its list before it appears in another one; as long as others wait before they `drop` it."""
+
 
 class Refused(Exception):
     """A device that must not be handed out, or a container that must not start; the text ends up in the Pod's Events."""
@@ -58,6 +61,7 @@ class Offers:
         self._devices: dict[str, Device] = {}
         self._healthy: set[str] = set()
         self._withdrawn_at: dict[str, float] = {}
+        self._successors: dict[str, Device] = {}
         self._profiles: set[Profile] = set()
         self._handed_out: dict[str, float] = {}
         self._in_use: frozenset[str] = frozenset()
@@ -68,23 +72,44 @@ class Offers:
     # The agent's side.
 
     def offer(self, device: Device) -> None:
-        """List it as healthy from now on; also a device that was withdrawn and stays after all."""
-        if self._devices.get(device.id) == device and device.id in self._healthy:
+        """List it as healthy from now on; also a device that was withdrawn and stays after all.
+
+        A UUID tells a slice's GPU and instance ids alone, so another profile at the same place can come with the same one. Its id
+        must not leave the old list at once: the new slice waits until its predecessor's time is over (see `let_in`).
+        """
+        before = self._devices.get(device.id)
+        if before is not None and before.profile != device.profile:
+            if self._successors.get(device.id) != device:
+                self._successors[device.id] = device
+                self._profiles.add(device.profile)
+                self._make_unhealthy(device.id)
+                self.changed.fire()
+            return
+        self._successors.pop(device.id, None)
+        if before == device and device.id in self._healthy:
             return
         self._devices[device.id] = device
         self._healthy.add(device.id)
         self._profiles.add(device.profile)
         self.changed.fire()
 
+    def let_in(self) -> float:
+        """List the slices whose predecessors' time is over, and no sooner; the seconds until the next one's is."""
+        now = self._clock()
+        dues = {device_id: self._withdrawn_at[device_id] + SUCCEED_AFTER_S for device_id in self._successors}
+        for device_id in [each for each, due in dues.items() if due <= now]:
+            del dues[device_id]
+            self.drop(device_id)
+        return min(dues.values(), default=float("inf")) - now
+
     def withdraw(self, device_id: str) -> None:
         """List it as unhealthy from now on: the kubelet hands it out no more, and we would refuse."""
-        if device_id in self._healthy:
-            self._healthy.discard(device_id)
-            self._withdrawn_at[device_id] = self._clock()
+        self._successors.pop(device_id, None)
+        if self._make_unhealthy(device_id):
             self.changed.fire()
 
     def drop(self, device_id: str) -> None:
-        """Take a withdrawn id off its list, and forget who had it.
+        """Take a withdrawn id off its list, and forget who had it; what waits for its time is listed then.
 
         Does nothing sooner than `DROP_AFTER_S` after the last `withdraw`, nor to an id that was offered again in between: a slice
         made anew at the same place can have the same UUID, so a drop that was meant for its predecessor may come late.
@@ -95,6 +120,8 @@ class Offers:
             del self._devices[device_id]
             del self._withdrawn_at[device_id]
             self._handed_out.pop(device_id, None)
+            if successor := self._successors.pop(device_id, None):
+                self.offer(successor)
             self.changed.fire()
 
     def prefer(self, claimed: Mapping[Profile, Sequence[str]]) -> None:
@@ -201,7 +228,14 @@ class Offers:
     def _may_hand_out(self, device_id: str) -> bool:
         return device_id in self._healthy and device_id not in self._handed_out and device_id not in self._in_use
 
+    def _make_unhealthy(self, device_id: str) -> bool:
+        if device_id not in self._healthy:
+            return False
+        self._healthy.discard(device_id)
+        self._withdrawn_at[device_id] = self._clock()
+        return True
+
     def _check_listed(self, profile: Profile, device_id: str) -> None:
         device = self._devices.get(device_id)
-        if device is None or device.profile != profile:
+        if device is None or device.profile != profile or device_id in self._successors:
             raise Refused(f"slice {device_id} ({profile}) does not exist on this node any more; create the Pod again")

@@ -88,6 +88,7 @@ class Kubelet:
                 tasks.create_task(self._listing.run())
                 tasks.create_task(self._counts.run())
                 tasks.create_task(self._follow_hand_outs())
+                tasks.create_task(self._let_successors_in())
                 tasks.create_task(self._watch_for_rivals())
                 await self._follow_offers(tasks)
         finally:
@@ -98,7 +99,8 @@ class Kubelet:
     def offer(self, device: Device) -> None:
         """From now on healthy in its resource's list; also a withdrawn device that stays after all.
 
-        Not yet where a container could not be told of it; `status` says why then, and the next call tries again.
+        Not yet where a container could not be told of it; `status` says why then, and the next call tries again. Where its id is
+        still listed under another profile it follows by itself, at most 2 s later (see `Offers.offer`).
         """
         if self._handing.prepare(device):
             self._offers.offer(device)
@@ -216,6 +218,11 @@ class Kubelet:
             await self._offers.handed.beyond(seen)
             seen = self._offers.handed.count
             self._on_change()
+
+    async def _let_successors_in(self) -> None:
+        while True:
+            seen = self._offers.changed.count
+            await self._offers.changed.beyond_or_after(seen, self._offers.let_in())
 
     async def _watch_for_rivals(self) -> None:
         while True:

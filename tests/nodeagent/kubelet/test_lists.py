@@ -1,6 +1,9 @@
 """What the kubelet is told about slices, and when."""
 
+import asyncio
+
 from mig.profiles import parse_profile
+from nodeagent.kubelet.offers import DROP_AFTER_S
 from tests.support.beside_kubelet import Beside
 from tests.support.slices import device, uuid
 
@@ -49,3 +52,18 @@ async def test_a_slice_is_offered_only_once_the_kubelet_says_so(scene: Beside) -
     scene.kubelet.lists[SMALL.resource] = {uuid(1): "Healthy"}
     await scene.kubelet.until(lambda: scene.ours.ready(uuid(1), SMALL), what="it is ready")
     assert scene.count(SMALL.resource) == "1"
+
+
+async def test_an_id_that_gets_another_profile_appears_there_by_itself_and_is_first_withdrawn(scene: Beside) -> None:
+    """Profiles at one place share a UUID. The kubelet never sees it healthy and then gone; nobody has to offer it twice."""
+    large = parse_profile("2g.20gb")
+    scene.ours.offer(device(1, SMALL))
+    await scene.kubelet.until(lambda: scene.ours.ready(uuid(1), SMALL), what="it is ready")
+    scene.ours.withdraw(uuid(1))
+    began = asyncio.get_running_loop().time()
+    scene.ours.offer(device(1, large))
+    await scene.kubelet.until(lambda: scene.ours.ready(uuid(1), large), what="it is ready under its new profile")
+    assert asyncio.get_running_loop().time() - began >= DROP_AFTER_S
+    lists = [devices for resource, devices in scene.kubelet.history if resource == SMALL.resource]
+    assert lists == [{uuid(1): "Healthy"}, {uuid(1): "Unhealthy"}, {}]
+    assert (scene.count(SMALL.resource), scene.count(large.resource)) == ("0", "1")

@@ -6,7 +6,7 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
 
 from mig.profiles import parse_profile
-from nodeagent.kubelet.offers import DROP_AFTER_S, Offers, Refused
+from nodeagent.kubelet.offers import DROP_AFTER_S, SUCCEED_AFTER_S, Listed, Offers, Refused
 from tests.support.slices import device, uuid
 
 SMALL = parse_profile("1g.10gb")
@@ -119,13 +119,59 @@ def test_a_drop_meant_for_a_predecessor_does_nothing() -> None:
     assert offers.profiles == {SMALL}
 
 
-def test_an_id_that_comes_back_with_another_profile_changes_lists() -> None:
-    """Instance ids and UUIDs are used again."""
-    offers, _ = book(1)
+@pytest.mark.parametrize("withdrawn", [True, False], ids=["taken away by us", "replaced behind our back"])
+def test_an_id_that_comes_back_with_another_profile_changes_lists_only_after_its_time(*, withdrawn: bool) -> None:
+    """Two profiles at one place have the same UUID; an id that vanishes while it is allocated can crash the kubelet."""
+    offers, clock = book(1)
+    if withdrawn:
+        offers.withdraw(uuid(1))
+    offers.offer(device(1, LARGE))
+    assert offers.profiles == {SMALL, LARGE}
+    for _ in range(3):
+        assert offers.listed(SMALL) == (Listed(uuid(1), healthy=False),)
+        assert offers.listed(LARGE) == ()
+        offers.offer(device(1, LARGE))
+        due = offers.let_in()
+        assert 0 < due <= SUCCEED_AFTER_S
+        clock.now += SUCCEED_AFTER_S / 4
+    clock.now += SUCCEED_AFTER_S / 4
+    seen = offers.changed.count
+    assert offers.let_in() == float("inf")
+    assert offers.changed.count > seen
+    assert offers.listed(SMALL) == ()
+    assert offers.listed(LARGE) == (Listed(uuid(1), healthy=True),)
+
+
+def test_while_an_id_waits_for_its_new_list_nobody_gets_it_under_either_profile() -> None:
+    """The old slice is gone, whatever its UUID; who had it is forgotten when the new one is listed."""
+    offers, clock = book(1)
+    offers.hand_out(SMALL, [uuid(1)])
     offers.withdraw(uuid(1))
     offers.offer(device(1, LARGE))
-    assert offers.listed(SMALL) == ()
-    assert [line.id for line in offers.listed(LARGE)] == [uuid(1)]
+    for profile in (SMALL, LARGE):
+        with pytest.raises(Refused, match="does not exist on this node any more"):
+            offers.hand_out(profile, [uuid(1)])
+        with pytest.raises(Refused):
+            offers.start(profile, [uuid(1)])
+    clock.now += SUCCEED_AFTER_S
+    offers.let_in()
+    offers.hand_out(LARGE, [uuid(1)])
+    assert offers.handed_out == {uuid(1): clock.now}
+
+
+def test_a_slice_that_goes_while_it_waits_for_its_list_is_never_listed() -> None:
+    """Withdrawn again, or its predecessor's profile is back."""
+    offers, clock = book(1, 2)
+    for number in (1, 2):
+        offers.withdraw(uuid(number))
+        offers.offer(device(number, LARGE))
+    offers.withdraw(uuid(1))
+    offers.offer(device(2, SMALL))
+    clock.now += SUCCEED_AFTER_S
+    assert offers.let_in() == float("inf")
+    offers.drop(uuid(1))
+    assert offers.listed(SMALL) == (Listed(uuid(2), healthy=True),)
+    assert offers.listed(LARGE) == ()
 
 
 NUMBERS = st.integers(1, 4)
