@@ -7,14 +7,16 @@ How many steps there were is logged: `--log-cli-level=info` shows it.
 
 import asyncio
 import logging
+import os
 from collections import Counter, deque
 from collections.abc import Awaitable, Callable
 from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass, field, replace
 
 from tests.support.crash.agents import AgentProcess
-from tests.support.crash.goal import Goal, changes_made, missing, name_of, needed_changes
+from tests.support.crash.goal import Goal, changes_made, existing, missing, name_of, needed_changes
 from tests.support.crash.ground import Ground, Held, Wanted
+from tests.support.instances import placed
 
 log = logging.getLogger(__name__)
 
@@ -30,7 +32,11 @@ class Change:
     """From one spec to another. `held` is a (GPU, place) of `before` that a Pod has meanwhile.
 
     `then` is wanted instead of `after` from the kill on. With `start_after` another agent than the killed one began the change
-    and was killed at that step, so that the steps are those of a start that finds work half done.
+    and was killed at that step, so that the steps are those of a start that finds work half done. Slices go to containers
+    `by_name` of a CDI device, or else by a variable.
+
+    `foreign` slices of GPU 0 are there from the first, and adopted with the change; a process computes on the `busy` ones.
+    With `mig_off` the GPUs are without MIG at first, and the agent may turn it on once the node is handed over, with the change.
     """
 
     before: Wanted
@@ -39,6 +45,10 @@ class Change:
     then: Wanted | None = None
     writable: bool = True
     start_after: str = ""
+    by_name: bool = False
+    foreign: tuple[str, ...] = ()
+    busy: frozenset[str] = frozenset()
+    mig_off: bool = False
 
 
 ELASTIC = ("PATCH", "RunningProcesses")
@@ -142,13 +152,14 @@ async def _run(change: Change, make: Make, die_at: str) -> list[str]:
 
 
 async def _live(change: Change, ground: Ground, die_at: str) -> list[str]:
-    if not change.writable:
-        ground.state_dir.write_text("a file where the folder should be")
+    _prepare(change, ground)
     await ground.want(change.before)
     agent = ground.start()
     held = await _settle(change, ground, agent)
-    goal = Goal(change.after, held, ledger=change.writable)
+    goal = Goal(change.after, held, ledger=change.writable, busy=change.busy)
     agent.arm(change.start_after or die_at)
+    if change.foreign or change.mig_off:
+        await ground.hand_over(adopt="all" if change.foreign else "")
     await ground.want(change.after)
     if change.start_after:
         await agent.ended()
@@ -159,6 +170,25 @@ async def _live(change: Change, ground: Ground, die_at: str) -> list[str]:
         await ground.want(goal.wanted)
         await recover(ground, goal)
     return agent.steps()
+
+
+def _prepare(change: Change, ground: Ground) -> None:
+    """Put the node into the state from which the first agent starts."""
+    if not change.writable:
+        ground.state_dir.write_text("a file where the folder should be")
+    if change.by_name:
+        ground.hand_over_by_name()
+    for place in change.foreign:
+        at = placed(place)
+        ground.sim.create_foreign(0, str(at.profile), at.window.start)
+    for place, uuid in existing(ground, 0).whole.items():
+        if place in change.busy:
+            ground.sim.hold(uuid, os.getpid())
+    if change.mig_off:
+        ground.options = [*ground.options, "--enable-mig-mode"]
+        for gpu in ground.sim.gpus:
+            ground.sim.set_mig_mode(gpu.index, False)
+            ground.sim.reset(gpu.index)
 
 
 async def _settle(change: Change, ground: Ground, agent: AgentProcess) -> Held | None:

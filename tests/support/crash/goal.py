@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 
 from mig.migspec import Holder, SliceState, StatusSlice
 from nodeagent.gpus.ledger import load
+from tests.support.cdi_rules import violations
 from tests.support.crash.agents import AgentProcess
 from tests.support.crash.ground import Ground, Held, Wanted
 from tests.support.instances import placed
@@ -17,16 +18,21 @@ CHANGES = (
     "nvmlGpuInstanceCreateComputeInstance",
     "nvmlComputeInstanceDestroy",
     "nvmlGpuInstanceDestroy",
+    "nvmlDeviceSetMigMode",
 )
 
 
 @dataclass(frozen=True)
 class Goal:
-    """The slices that are wanted, and one more that stays because a Pod has it. `ledger` is whether there can be a file."""
+    """The slices that are wanted, and one more that stays because a Pod has it. `ledger` is whether there can be a file.
+
+    `busy` are places where a process computes that no Pod is known for.
+    """
 
     wanted: Wanted
     held: Held | None = None
     ledger: bool = True
+    busy: frozenset[str] = frozenset()
 
     def places(self, gpu: int) -> frozenset[str]:
         """What must be on a GPU."""
@@ -55,10 +61,11 @@ def existing(ground: Ground, gpu: int) -> Existing:
 
 def needed_changes(ground: Ground, goal: Goal) -> Counter[str]:
     """The least that leads from the present hardware to the goal, by NVML function."""
-    make_gi, make_ci, end_ci, end_gi = CHANGES
+    make_gi, make_ci, end_ci, end_gi, turn_on = CHANGES
     needed: Counter[str] = Counter()
     for gpu in goal.wanted:
         here, there = existing(ground, gpu), goal.places(gpu)
+        needed[turn_on] += not ground.sim.gpus[gpu].mig_mode
         needed[make_ci] += len(there - here.whole.keys())
         needed[make_gi] += len(there - here.whole.keys() - here.half)
         needed[end_ci] += len(here.whole.keys() - there)
@@ -86,6 +93,7 @@ async def missing(ground: Ground, goal: Goal, agent: AgentProcess | None = None,
     return (
         await _reported(ground, goal)
         or (_ledger(ground, goal) if goal.ledger else "")
+        or _described(ground, goal)
         or await _offered(ground, goal, settled=settled)
     )
 
@@ -108,7 +116,7 @@ async def _reported(ground: Ground, goal: Goal) -> str:
         if reported.keys() != whole.keys():
             return f"GPU {gpu} is reported to hold {sorted(reported)}"
         for place, item in reported.items():
-            if wrong := _wrong(item, whole[place], goal.held if goal.held and goal.held.gpu == gpu else None):
+            if wrong := _wrong(item, whole[place], goal, gpu=gpu):
                 return f"GPU {gpu}: {place} is {wrong}"
     return ""
 
@@ -123,13 +131,15 @@ def str_of(item: StatusSlice) -> str:
     return f"{item.profile}@{item.window.start}+{item.window.size}"
 
 
-def _wrong(item: StatusSlice, uuid: str, held: Held | None) -> str:
+def _wrong(item: StatusSlice, uuid: str, goal: Goal, *, gpu: int) -> str:
+    held = goal.held if goal.held and goal.held.gpu == gpu else None
     if not item.owned:
         return "foreign"
     if item.uuid != uuid:
         return f"reported as {item.uuid}, and is {uuid}"
     if held is None or str_of(item) != held.place:
-        return "" if item.state is SliceState.FREE else item.state.value
+        right = SliceState.USED if str_of(item) in goal.busy else SliceState.FREE
+        return "" if item.state is right else item.state.value
     if uuid != held.uuid:
         return f"{uuid} by now, and its Pod has {held.uuid}"
     holder = Holder("default", held.pod, held.uid, "main")
@@ -145,6 +155,19 @@ def _ledger(ground: Ground, goal: Goal) -> str:
         for place, uuid in existing(ground, gpu).whole.items()
     }
     return "" if written == real else f"the ledger says {written}, and there is {real}"
+
+
+def _described(ground: Ground, goal: Goal) -> str:
+    """Each slice by its name, in a file by the rules. An agent before may have left more, whose places hold nothing now."""
+    if not ground.description.parent.exists():
+        return ""
+    real = {uuid for gpu in goal.wanted for uuid in existing(ground, gpu).whole.values()}
+    if not ground.description.exists():
+        return f"nothing is described, and there is {real}" if real else ""
+    text = json.loads(ground.description.read_text(encoding="utf-8"))
+    assert not violations(text), text
+    described = {each["name"] for each in text["devices"]}
+    return "" if real <= described else f"described are {described}, and there is {real}"
 
 
 async def _offered(ground: Ground, goal: Goal, *, settled: bool) -> str:

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from mig.migspec import MigSpec, Spec, SpecGpu, SpecSlice
+from nodeagent.kubelet.cdi import FILE_NAME
 from nodeagent.kubelet.counts import Counts
 from simgpu import SimNode
 from tests.support.crash.agents import AgentProcess, ForkServer
@@ -43,12 +44,27 @@ class Ground(ABC):
     sim: SimNode
     forks: ForkServer
     starts: int = 0
+    options: Sequence[str] = ()
+    """More of the agents' command line."""
     agents: list[AgentProcess] = field(default_factory=list)
 
     @property
     def state_dir(self) -> Path:
         """The agents' state folder."""
         return self.folder / "state"
+
+    @property
+    def description(self) -> Path:
+        """Where agents that hand slices over by CDI names describe them."""
+        return self.folder / "cdi" / FILE_NAME
+
+    def hand_over_by_name(self) -> None:
+        """Let agents that start from now on hand slices over by CDI names."""
+        self.description.parent.mkdir()
+        self.options = [
+            *(*self.options, "--device-list-strategy", "cdi-cri", "--cdi-dir", str(self.description.parent)),
+            *("--host-dev", str(self.sim.root / "dev"), "--proc-dir", str(self.sim.root / "proc")),
+        ]
 
     def story(self) -> str:
         """What this node's agents logged, and the last one's last steps."""
@@ -67,6 +83,7 @@ class Ground(ABC):
         arguments = [
             *("--node-name", self.name, "--state-dir", str(self.state_dir), "--health-port", "-1"),
             *self.arguments(),
+            *self.options,
         ]
         agent = self.forks.spawn(arguments, environment=environment, plan=plan, log=self.folder / "agent.log")
         self.agents.append(agent)
@@ -103,6 +120,10 @@ class Ground(ABC):
     @abstractmethod
     def arguments(self) -> list[str]:
         """How an agent reaches this node's kubelet and API server."""
+
+    @abstractmethod
+    async def hand_over(self, *, adopt: str) -> None:
+        """Label the Node as an admin does, and tell the agent what to adopt."""
 
     @abstractmethod
     async def want(self, wanted: Wanted) -> None:

@@ -9,6 +9,7 @@ import grpc.aio
 
 from mig.migspec import MigSpec, Spec
 from mig.migspec_json import migspec_from_json, new_migspec, spec_to_json
+from mig.names import ADOPT_ANNOTATION, PARTITIONING_LABEL, PARTITIONING_MIG
 from nodeagent.kubelet.counts import Counts, counts_of
 from simgpu import SimNode
 from tests.support.apiserver import ApiServer, api_server
@@ -62,6 +63,13 @@ class ModelGround(Ground):
         else:
             obj = {**store.get(MIGSPECS, "", self.name), "spec": spec_to_json(spec)}
             store.update(MIGSPECS, "", self.name, obj)
+        await self._api.notify()
+
+    async def hand_over(self, *, adopt: str) -> None:
+        """As `Ground.hand_over`."""
+        node = self._api.store.get("api/v1/nodes", "", self.name)
+        marks = {"labels": {PARTITIONING_LABEL: PARTITIONING_MIG}, "annotations": {ADOPT_ANNOTATION: adopt}}
+        self._api.store.update("api/v1/nodes", "", self.name, {**node, "metadata": {**node["metadata"], **marks}})
         await self._api.notify()
 
     async def migspec(self) -> MigSpec:

@@ -46,6 +46,11 @@ class RealGround(Ground):
         """As `Ground.want`."""
         await self._host.write(spec_to_json(self.spec(wanted)))
 
+    async def hand_over(self, *, adopt: str) -> None:
+        """As `Ground.hand_over`."""
+        await self._host.hand_over()
+        await self._host.adopt(adopt)
+
     async def migspec(self) -> MigSpec:
         """As `Ground.migspec`."""
         return await self._host.migspec()

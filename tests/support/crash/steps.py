@@ -1,9 +1,9 @@
 """The agent's edges, with every step counted and named, and the process killed by its own SIGKILL at a chosen one.
 
-Steps are: before each call of NVML, and after each that changes hardware; before the rename that makes the ledger's new file the
-file, and after it; before a write to the API server is sent, and after it was answered. (After a call that only reads, the world is
-what it is before the next step.) They are counted by name, and those of NVML by the thread that makes the calls, one a GPU, so the
-address of a step does not depend on what others do meanwhile.
+Steps are: before each call of NVML, and after each that changes hardware; before the rename that makes a new file of the ledger or
+of the CDI description the file, and after it; before a write to the API server is sent, and after it was answered. (After a call
+that only reads, the world is what it is before the next step.) They are counted by name, and those of NVML by the thread that makes
+the calls, one a GPU, so the address of a step does not depend on what others do meanwhile.
 """
 
 import os
@@ -121,9 +121,10 @@ def counted(plan: Plan) -> Edges:
         return connected(kubeconfig)
 
     def replace(fresh: Path, path: Path) -> None:
-        steps.step("before the ledger's rename")
+        whose = "ledger" if path.name == "ledger.json" else "description"
+        steps.step(f"before the {whose}'s rename")
         fresh.replace(path)
-        steps.step("after the ledger's rename")
+        steps.step(f"after the {whose}'s rename")
 
     nvml: Callable[[Observe], Nvml] = lambda observe: SteppingNvml(observe, steps)  # noqa: E731
     return Edges(connect=connect, nvml=nvml, replace=replace)
