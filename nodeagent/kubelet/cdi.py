@@ -81,14 +81,18 @@ def description(entries: Iterable[Json], common: Common) -> Json:
 
 
 def entries_of(file: object) -> dict[str, Json]:
-    """The entries of a description of ours by UUID; none of what is not one."""
+    """The entries of a description of ours by UUID; none of what is not one. Somebody may have edited the file."""
     if not isinstance(file, Mapping) or file.get("kind") != KIND:
         return {}
-    return {
-        each["name"]: each
-        for each in file.get("devices") or ()
-        if isinstance(each, Mapping) and isinstance(each.get("name"), str) and each.get("annotations", {}).get(PLACE)
-    }
+    return {each["name"]: each for each in _list(file.get("devices")) if _is_entry(each)}
+
+
+def _is_entry(each: object) -> bool:
+    if not isinstance(each, Mapping) or not isinstance(each.get("containerEdits"), Mapping):
+        return False
+    annotations = each.get("annotations")
+    texts = (each.get("name"), annotations.get(PLACE) if isinstance(annotations, Mapping) else None)
+    return all(isinstance(text, str) and text for text in texts)
 
 
 def taken_over(file: object) -> Common | None:
@@ -98,7 +102,7 @@ def taken_over(file: object) -> Common | None:
     edits = file.get("containerEdits")
     if not isinstance(edits, Mapping):
         return None
-    kept = {name: _kept(name, edits.get(name) or ()) for name in _EDITS}
+    kept = {name: _kept(name, _list(edits.get(name))) for name in _EDITS}
     return Common(
         version=max(_VERSION, _version(str(file.get("cdiVersion", "")))),
         edits=tuple((name, values) for name, values in kept.items() if values),
@@ -108,12 +112,20 @@ def taken_over(file: object) -> Common | None:
 def _kept(name: str, values: Sequence[Any]) -> tuple[Any, ...]:
     match name:
         case "env":
-            return tuple(each for each in values if not str(each).startswith(f"{VISIBLE_DEVICES}="))
+            return tuple(
+                each for each in values if isinstance(each, str) and not each.startswith(f"{VISIBLE_DEVICES}=")
+            )
         case "deviceNodes":
             nodes = (each for each in values if isinstance(each, Mapping))
             return tuple(each for each in nodes if not _OF_ONE_GPU.match(str(each.get("path", ""))))
+        case "additionalGids":
+            return tuple(each for each in values if type(each) is int)
         case _:
-            return tuple(values)
+            return tuple(each for each in values if isinstance(each, Mapping))
+
+
+def _list(value: object) -> Sequence[Any]:
+    return value if isinstance(value, list) else ()
 
 
 def _version(text: str) -> tuple[int, ...]:

@@ -1,10 +1,11 @@
 """Handing slices over by CDI names: keeps our description in the container runtime's folder true.
 
 It promises that a slice's entry is in the file before the slice is offered and until it was dropped, that a reader sees
-a whole file always, and that a file which somebody deleted or changed is put right when it matters: at each reading of
-the GPU, each `Allocate`, and each start of a container. Entries of an agent before us stay until their place has another slice,
-so that containers can start again while we are still reading the hardware. Nothing is flushed to disk: the folder is one of
-`/run`, and what a power cut takes a boot takes as well. What the entries say is decided in `nodeagent.kubelet.cdi`.
+a whole file always, and that a file which somebody deleted or changed, or whose device nodes are others since the driver was
+loaded again, is put right when it matters: at each reading of the GPU, each `Allocate`, and each start of a container.
+Entries of an agent before us stay until their place has another slice, so that containers can start again while we are still
+reading the hardware. Nothing is flushed to disk: the folder is one of `/run`, and what a power cut takes a boot takes as well.
+What the entries say is decided in `nodeagent.kubelet.cdi`.
 """
 
 import json
@@ -18,13 +19,16 @@ import yaml
 
 from nodeagent.kubelet import cdi
 from nodeagent.kubelet.api import deviceplugin_pb2 as pb
-from nodeagent.kubelet.devicenodes import Access, DeviceNode, DeviceNodes
+from nodeagent.kubelet.devicenodes import CONTROL, Access, DeviceNode, DeviceNodes
 from nodeagent.kubelet.offers import Device
 
 log = logging.getLogger(__name__)
 
 LARGEST_BYTES: Final = 4 << 20
 """A description of NVIDIA's of eight GPUs in seven slices each has some 300 KiB."""
+
+OPTIONAL: Final = frozenset({"nvidia-uvm-tools"})
+"""Of the control nodes: what computing does without."""
 
 Identity = tuple[str, int, int, int]
 
@@ -48,7 +52,7 @@ class CdiFolder:
         self._device_root = device_root
         self._folders = folders
         self._entries: dict[str, cdi.Json] | None = None
-        self._devices: dict[str, Device] = {}
+        self._prepared: set[str] = set()
         self._unknown: dict[str, str] = {}
         self._written: tuple[str, Identity | None] = ("", None)
         self._nvidia: tuple[tuple[Identity, ...], cdi.Common | None] = ((), None)
@@ -58,7 +62,7 @@ class CdiFolder:
     def troubles(self) -> tuple[str, ...]:
         """Slices that are not offered, and why; driver's libraries that containers will lack."""
         lacking = ""
-        if self._devices and self._nvidia[1] is None:
+        if self._prepared and self._nvidia[1] is None:
             lacking = (
                 f"no description of {cdi.NVIDIA_KIND} in {' or '.join(map(str, self._folders))}: containers get device nodes but "
                 f"none of the driver's libraries; run `nvidia-ctk cdi generate --output={self._folders[0]}/nvidia.yaml` on the node"
@@ -68,20 +72,20 @@ class CdiFolder:
     def prepare(self, device: Device) -> bool:
         """Have the slice in the file; False where it cannot be."""
         entries = self._known()
-        if self._devices.get(device.id) != device or device.id in self._unknown:
-            entry = self._entry(device)
-            if entry is None:
-                return False
+        entry = self._entry(device)
+        if entry is None:
+            return False
+        if entries.get(device.id) != entry:
             for name in [name for name, each in entries.items() if _place(each) == _place(entry)]:
                 del entries[name]
             entries[device.id] = entry
-            self._devices[device.id] = device
+        self._prepared.add(device.id)
         return self._keep()
 
     def forget(self, device_id: str) -> None:
         """Take it out of the file."""
         self._unknown.pop(device_id, None)
-        self._devices.pop(device_id, None)
+        self._prepared.discard(device_id)
         if self._known().pop(device_id, None) is not None:
             self._keep()
 
@@ -94,25 +98,27 @@ class CdiFolder:
         )
 
     def _entry(self, device: Device) -> cdi.Json | None:
-        nodes = self._nodes_of(device.access) if device.access else ()
-        if device.access is None or not nodes:
+        nodes = self._usable(device.access) if device.access else ()
+        if device.access is None or (lacking := _lacking(device.access, nodes)):
+            what = lacking if device.access else "its minor number"
             self._unknown[device.id] = (
-                f"slices of {device.gpu} are not offered: the kernel does not tell their device nodes "
-                "(/proc/driver/nvidia-caps/mig-minors); is the driver loaded? nodeAgent.deviceListStrategy=envvar does without"
+                f"slices of {device.gpu} are not offered: the kernel does not tell {what}; is the driver loaded, with nvidia-uvm? "
+                "nodeAgent.deviceListStrategy=envvar does without"
             )
             return None
         self._unknown.pop(device.id, None)
         return cdi.entry(device.id, device.access, nodes, device_root=self._device_root)
 
-    def _nodes_of(self, access: Access) -> tuple[DeviceNode, ...]:
-        """Those that a runtime can make or find; none at all without the slice's own two, since it could not be used."""
+    def _usable(self, access: Access) -> tuple[DeviceNode, ...]:
+        """Those that a runtime can make or find."""
         nodes = self._nodes.of(access)
         usable = tuple(node for node in nodes if node.numbers or self._nodes.has(node))
         for node in nodes:
-            if node not in usable:
-                self._nodes.missed(node.path)
-        own = sum(node.name.startswith("nvidia-caps/") for node in usable)
-        return usable if own == 2 else ()
+            if node not in usable and node.name in OPTIONAL:
+                self._nodes.missed(
+                    node.path, "containers are made without it until it is there; some profilers need it"
+                )
+        return usable
 
     def _keep(self) -> bool:
         """Write the file if it is not what it should be; whether it is now."""
@@ -121,10 +127,7 @@ class CdiFolder:
             if not entries:
                 self._path.unlink(missing_ok=True)
                 return True
-            text = (
-                json.dumps(cdi.description(entries.values(), self._common() or cdi.NOTHING), indent=1, default=str)
-                + "\n"
-            )
+            text = json.dumps(cdi.description(entries.values(), self._common() or cdi.NOTHING), indent=1) + "\n"
             if self._written != (text, _identity(self._path)):
                 # Runtimes read what ends in .json or .yaml alone.
                 fresh = self._path.with_name(f".{cdi.FILE_NAME}.new")
@@ -168,6 +171,17 @@ class CdiFolder:
                     yield found
 
 
+def _lacking(access: Access, nodes: Sequence[DeviceNode]) -> str:
+    """What a slice cannot be used without and is not among the nodes, in words; empty where all is there."""
+    names = {node.name for node in nodes}
+    control = sorted({*CONTROL, f"nvidia{access.gpu_minor}"} - OPTIONAL - names)
+    known = sum(name.startswith("nvidia-caps/") for name in names) == 2
+    capabilities = (
+        [] if known else ["the nodes of its capabilities (/proc/driver/nvidia-caps/mig-minors, /proc/devices)"]
+    )
+    return ", ".join([*(f"/dev/{name}" for name in control), *capabilities])
+
+
 def _place(entry: cdi.Json) -> str:
     return str(entry["annotations"][cdi.PLACE])
 
@@ -186,8 +200,9 @@ def _read(path: Path) -> object:
     try:
         if path.stat().st_size > LARGEST_BYTES:
             return None
-        return yaml.load(path.read_bytes(), Loader=yaml.CSafeLoader)  # thirty times as fast as the one in Python
-    except (OSError, ValueError, yaml.YAMLError) as error:
+        text = yaml.load(path.read_bytes(), Loader=yaml.CSafeLoader)  # thirty times as fast as the one in Python
+        return json.loads(json.dumps(text, default=str))  # what of YAML has no form in JSON, in which we write it
+    except (OSError, ValueError, TypeError, RecursionError, yaml.YAMLError) as error:
         if not isinstance(error, FileNotFoundError):
             log.warning("%s cannot be read as a CDI description: %s", path, error)
         return None

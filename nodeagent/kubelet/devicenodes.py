@@ -2,8 +2,8 @@
 
 Why: NVIDIA's runtime puts them into a container behind the back of the container manager, so a `systemctl daemon-reload` takes
 the GPU away from running containers, unless the kubelet was told of the nodes, too. Promise: which nodes a slice needs is a pure
-function of its place and the kernel's tables, so no container is ever shown another slice's. A node that is not there is left
-out and said once: by `NVIDIA_VISIBLE_DEVICES` a container works without our naming it. Nothing is made or opened here.
+function of its place and the kernel's tables as they are now, so no container is ever shown another slice's. What becomes of a
+node that is not there is up to the way in which slices are handed over. Nothing is made or opened here.
 
 A slice's GPU instance (GI) and compute instance (CI) each have a capability whose holder may use them: a node
 `/dev/nvidia-caps/nvidia-cap<minor>`, the minor by the table in `/proc/driver/nvidia-caps/mig-minors`, in lines such as
@@ -24,6 +24,12 @@ CONTROL: Final = {"nvidiactl": ("", 255), "nvidia-uvm": ("nvidia-uvm", 0), "nvid
 
 GPU_MAJOR: Final = 195
 """Linux's list of devices reserves it for NVIDIA; its driver's name in `/proc/devices` changed over the years."""
+
+BY_RUNTIME: Final = (
+    "a container has it from NVIDIA's runtime alone and may lose it when systemd reloads; NVIDIA's runtime or nvidia-modprobe "
+    "makes it on the host when the slice is first used"
+)
+"""Where NVIDIA's runtime stands behind."""
 
 _CHARACTER_DEVICE = re.compile(r"^\s*(\d+) (\S+)$", re.MULTILINE)
 
@@ -103,49 +109,41 @@ class DeviceNodes:
     def __init__(self, *, dev: Path, proc: Path) -> None:
         self._dev = dev
         self._proc = proc
-        self._tables: Tables | None = None
+        self._texts = ("", "")
+        self._tables = Tables()
         self._said: set[str] = set()
 
     def of(self, access: Access) -> tuple[DeviceNode, ...]:
         """What the slice needs, whether it is there or not.
 
-        The tables are the driver's for as long as it is loaded; they are read again when they do not name the slice.
+        The tables are read each time: a driver that was loaded again may have got other majors.
         """
-        if self._tables is None or len(capabilities_of(access, self._tables)) < 2:
-            self._tables = self._read()
+        texts = (_text(self._proc / "driver/nvidia-caps/mig-minors"), _text(self._proc / "devices"))
+        if texts != self._texts:
+            self._texts = texts
+            self._tables = Tables(capability_table(texts[0]), major_table(texts[1]))
         return nodes_of(access, self._tables)
 
     def present(self, access: Access) -> tuple[DeviceNode, ...]:
-        """Those of the nodes that are there now."""
+        """Those of the nodes that are there now; of what is not, it is said once that NVIDIA's runtime has to bring it."""
         wanted = self.of(access)
         if len(wanted) < len(CONTROL) + 3:
-            self.missed(f"the capabilities of GPU instance {access.gi} on /dev/nvidia{access.gpu_minor}")
+            self.missed(f"the capabilities of GPU instance {access.gi} on /dev/nvidia{access.gpu_minor}", BY_RUNTIME)
         found = tuple(node for node in wanted if self.has(node))
         for node in wanted:
             if node not in found:
-                self.missed(node.path)
+                self.missed(node.path, BY_RUNTIME)
         return found
 
     def has(self, node: DeviceNode) -> bool:
         """Whether the host has it."""
         return (self._dev / node.name).exists()
 
-    def missed(self, what: str) -> None:
-        """Say it, once."""
+    def missed(self, what: str, outcome: str) -> None:
+        """Say that it is not there, once, and what comes of that."""
         if what not in self._said:
             self._said.add(what)
-            log.warning(
-                "%s: not found in %s, so a container has it from NVIDIA's runtime alone and may lose it when systemd reloads; "
-                "NVIDIA's runtime or nvidia-modprobe makes it on the host when the slice is first used",
-                what,
-                self._dev,
-            )
-
-    def _read(self) -> Tables:
-        return Tables(
-            capability_table(_text(self._proc / "driver/nvidia-caps/mig-minors")),
-            major_table(_text(self._proc / "devices")),
-        )
+            log.warning("%s: not found in %s, so %s", what, self._dev, outcome)
 
 
 def on_host(path: str, device_root: Path) -> str:

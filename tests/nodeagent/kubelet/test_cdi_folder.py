@@ -136,8 +136,24 @@ def test_an_entry_goes_when_its_place_has_another_slice(root: Path, folder: Path
     assert (left["name"], left["annotations"]) == (uuid(9), {PLACE: "gpu0/gi1/ci0"})
 
 
-@pytest.mark.parametrize("text", ["", "{", "[]", '{"kind": "nos.nebuly.com/mig", "devices": [{}]}', "\x00"])
+def damaged(**changes: object) -> str:
+    """A description of ours with one entry, of which somebody changed something."""
+    entry = {"name": uuid(3), "annotations": {PLACE: "gpu0/gi3/ci0"}, "containerEdits": {"env": ["A=b"]}}
+    return json.dumps({"kind": "nos.nebuly.com/mig", "devices": [entry | changes]})
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        *("", "{", "[]", '{"kind": "nos.nebuly.com/mig", "devices": [{}]}', "\x00"),
+        *('{"kind": "nos.nebuly.com/mig", "devices": 5}', '{"kind": "nos.nebuly.com/mig", "devices": {"a": 1}}'),
+        *(damaged(annotations=None), damaged(annotations=[1]), damaged(annotations={PLACE: 5})),
+        *(damaged(name=5), damaged(name=""), damaged(containerEdits=None)),
+        *("a: &a [*a]", "? 2020-01-01\n: x", "[" * 5000),
+    ],
+)
 def test_a_torn_file_of_an_agent_before_us_is_replaced(root: Path, folder: Path, text: str) -> None:
+    """Whatever somebody made of it: what is not an entry of ours is none."""
     (folder / FILE_NAME).write_text(text, encoding="utf-8")
     assert by_name(root, folder).prepare(slice_at(1))
     assert names(folder) == [uuid(1)]
@@ -176,8 +192,9 @@ def test_a_slice_whose_nodes_nobody_tells_is_not_offered(ours: CdiFolder, root: 
     assert not ours.prepare(slice_at(1))
     assert not ours.prepare(device(2, SMALL))
     assert list(folder.iterdir()) == []
-    [trouble] = ours.troubles
-    assert "is the driver loaded?" in trouble
+    capabilities, minor = ours.troubles
+    assert "the kernel does not tell the nodes of its capabilities" in capabilities
+    assert "the kernel does not tell its minor number; is the driver loaded, with nvidia-uvm?" in minor
     ours.forget(uuid(1))
     ours.forget(uuid(2))
     assert ours.troubles == ()
@@ -196,6 +213,39 @@ def test_capabilities_without_a_node_are_named_by_their_numbers(ours: CdiFolder,
     assert [each["path"].rpartition("nvidia-cap")[2] for each in nodes] == [str(each["minor"]) for each in nodes]
 
 
+def test_an_entry_follows_the_driver_that_is_loaded_again(ours: CdiFolder, root: Path, folder: Path) -> None:
+    """Its majors may be others, and a runtime makes the container's nodes by them."""
+
+    def majors() -> set[int]:
+        [entry] = read(folder)["devices"]
+        return {each["major"] for each in entry["containerEdits"]["deviceNodes"] if "nvidia-cap" in each["path"]}
+
+    for major in (236, 237):
+        text = f"Character devices:\n{major} nvidia-caps\n511 nvidia-uvm\n\nBlock devices:\n"
+        (root / "proc/devices").write_text(text, encoding="ascii")
+        assert ours.prepare(slice_at(1))
+        assert majors() == {major}
+
+
+def test_a_slice_waits_for_what_cuda_cannot_do_without(ours: CdiFolder, root: Path, folder: Path) -> None:
+    """nvidia-uvm is loaded by whoever first computes, so it can be missing after a boot; then all is well by itself."""
+    uvm, tools = root / "dev/nvidia-uvm", root / "dev/nvidia-uvm-tools"
+    tables = root / "proc/devices"
+    tables.write_text("Character devices:\n236 nvidia-caps\n\nBlock devices:\n", encoding="ascii")
+    uvm.unlink()
+    tools.unlink()
+    assert not ours.prepare(slice_at(1))
+    assert list(folder.iterdir()) == []
+    [trouble] = ours.troubles
+    assert "the kernel does not tell /dev/nvidia-uvm;" in trouble
+    uvm.touch()
+    assert ours.prepare(slice_at(1))
+    assert str(tools.name) not in (folder / FILE_NAME).read_text(encoding="utf-8")
+    tools.touch()
+    assert ours.prepare(slice_at(1))
+    assert str(tools.name) in (folder / FILE_NAME).read_text(encoding="utf-8")
+
+
 def test_nvidias_description_is_followed(ours: CdiFolder, folder: Path) -> None:
     """Missing: said, with the command; then taken over; after a driver's upgrade the newer one; JSON or YAML."""
     ours.prepare(slice_at(1))
@@ -211,6 +261,23 @@ def test_nvidias_description_is_followed(ours: CdiFolder, folder: Path) -> None:
     (folder / "gpus.json").write_text(newer, encoding="utf-8")
     ours.prepare(slice_at(1))
     assert "libcuda.so.590.10" in read(folder)["containerEdits"]["mounts"][0]["hostPath"]
+
+
+@pytest.mark.parametrize(
+    "edits",
+    [
+        *({"env": 5}, {"mounts": "/lib"}, {"hooks": {"a": 1}}, {"deviceNodes": 5}, {"additionalGids": True}),
+        *({"env": [5, None]}, {"mounts": ["/lib"]}, {"hooks": [None]}, {"deviceNodes": [5]}, {"additionalGids": ["x"]}),
+    ],
+    ids=str,
+)
+def test_of_a_damaged_description_of_nvidias_what_is_none_is_left_out(
+    ours: CdiFolder, folder: Path, edits: dict[str, Any]
+) -> None:
+    """Ours stays one that runtimes read, and the agent goes on."""
+    (folder / "nvidia.yaml").write_text(yaml.safe_dump(DESCRIPTION | {"containerEdits": edits}), encoding="utf-8")
+    assert ours.prepare(slice_at(1))
+    assert "containerEdits" not in read(folder)
 
 
 def test_other_descriptions_of_the_folder_are_none_of_ours(ours: CdiFolder, folder: Path) -> None:

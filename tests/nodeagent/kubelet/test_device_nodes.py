@@ -97,6 +97,20 @@ def test_the_table_is_read_again_when_a_driver_comes(root: Path) -> None:
     assert len(nodes.of(Access(0, 1, 0))) == 6
 
 
+def test_a_driver_that_is_loaded_again_may_have_other_majors(root: Path) -> None:
+    """The kernel gives dynamic ones out anew at each load, so nothing is remembered."""
+    nodes = device_nodes(root)
+    devices = root / "proc/devices"
+    devices.write_text(DEVICES, encoding="ascii")
+    before = {node.name: node.numbers for node in nodes.of(Access(0, 1, 0))}
+    devices.write_text(DEVICES.replace("236 nvidia-caps", "237 nvidia-caps").replace("511", "509"), encoding="ascii")
+    after = {node.name: node.numbers for node in nodes.of(Access(0, 1, 0))}
+    assert before.keys() == after.keys()
+    assert (before["nvidia-uvm"], after["nvidia-uvm"]) == ((511, 0), (509, 0))
+    changed = {numbers[0] for name, numbers in after.items() if name.startswith("nvidia-caps/") and numbers}
+    assert changed == {237}
+
+
 def test_a_missing_node_is_left_out_and_said_once(root: Path, caplog: pytest.LogCaptureFixture) -> None:
     """A kubelet would fail a container whose device is not there; NVIDIA's runtime brings it anyhow."""
     (root / "dev/nvidia-uvm-tools").unlink()
