@@ -10,6 +10,7 @@ from collections.abc import Awaitable, Callable, Mapping
 from typing import Final
 
 from nodeagent.kubelet.podresources import KubeletBusy, KubeletError
+from nodeagent.nvidia.entries import Entry, entries
 from nodeagent.pulse import Pulse
 
 log = logging.getLogger(__name__)
@@ -38,9 +39,9 @@ class Enumerated:
         """Whether there was any answer yet, if only that nobody is there."""
         self.trouble: str | None = None
         self.grew_at = float("-inf")
-        """When ids were last listed that had not been, and none has vanished since: a plugin has enumerated."""
-        self.ever: frozenset[str] = frozenset()
-        """All ids that were listed since `forget`: one of them that is missing was taken back by the plugin, or by the kubelet."""
+        """When entries were last listed that had not been, and none has vanished since: a plugin has enumerated."""
+        self.ever: frozenset[Entry] = frozenset()
+        """All that were listed since `forget`: one of them that is missing was taken back by the plugin, or by the kubelet."""
         self._read = read
         self._awaited = awaited
         self._clock = clock
@@ -82,11 +83,11 @@ class Enumerated:
             self.answered, self.listed = False, {}
         else:
             self.trouble = None
-            before, now = (frozenset[str]().union(*each.values()) for each in (self.listed, answer))
+            before, now = entries(self.listed), entries(answer)
             if before - now:
                 self.grew_at = float("-inf")
             if now - before:
                 self.grew_at = self._clock()
             self.answered, self.listed = True, dict(answer)
-            self.ever = self.ever.union(*answer.values())
+            self.ever |= now
         self.asked = True

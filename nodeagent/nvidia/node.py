@@ -9,6 +9,7 @@ from collections.abc import Set as AbstractSet
 from typing import Final
 
 from mig.migspec import MigMode
+from nodeagent.nvidia.entries import Entry
 from nodeagent.state import GpuRecord, NodeState
 from nodeagent.use.usage import Use
 
@@ -45,17 +46,23 @@ class NodeView:
         """Whether the hardware was read and usage judged since the agent started."""
         return self._state.hardware_known and self._state.looked
 
-    def present(self, listed: AbstractSet[str]) -> frozenset[str] | None:
-        """The UUIDs of all slices on the hardware, also of those that are not ours; None while a GPU was never read.
+    def present(self, listed: AbstractSet[Entry]) -> frozenset[Entry] | None:
+        """All slices on the hardware, as NVIDIA's plugin would list them; None while a GPU was never read.
 
-        Of an instance that holds several compute instances none is read. Where there is one, what is listed and was never seen
-        is taken to be there.
+        Also those that are not ours. Of an instance that holds several compute instances none is read. Where there is one, what
+        is listed and was never seen is taken to be there.
         """
         if not self._state.hardware_known or any(record.gpu is None for record in self._state.gpus.values()):
             return None
-        seen = frozenset(item.uuid for record in self._state.gpus.values() for item in record.instances if item.uuid)
-        self._ever_seen |= seen
-        return seen | (listed - self._ever_seen) if self.cut_up() else seen
+        seen = frozenset(
+            Entry(item.placed.profile.resource, item.uuid)
+            for record in self._state.gpus.values()
+            for item in record.instances
+            if item.uuid
+        )
+        self._ever_seen |= {entry.device_id for entry in seen}
+        unread = frozenset(entry for entry in listed if entry.device_id not in self._ever_seen)
+        return seen | unread if self.cut_up() else seen
 
     def uses(self) -> Mapping[str, Use]:
         """Who uses which slice of ours."""

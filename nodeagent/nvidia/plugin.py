@@ -28,6 +28,7 @@ from nodeagent.kubelet.kubeletside import Assignment, Device, KubeletStatus
 from nodeagent.kubelet.listing import Lasting
 from nodeagent.kubelet.podresources import AllocationGate, PodResources
 from nodeagent.nvidia.book import Book
+from nodeagent.nvidia.entries import Entry, entries
 from nodeagent.nvidia.listing import Enumerated
 from nodeagent.nvidia.node import NodeView
 from nodeagent.nvidia.pods import PluginPods
@@ -95,7 +96,7 @@ class NvidiaPlugin:
         self._shown = Shown(self._counts, wanted=self._wanted_counts, clock=clock, on_settled=self._fact_changed)
         self._starter = Starter(
             stale=self._outdated,
-            goal=lambda: (frozenset(self._offered.keys() - self._leaving), node.present(frozenset())),
+            goal=lambda: (self._book().meant, node.present(frozenset())),
             counts_shown=self._shown.settled,
             pods=self._pods,
             listing=self._listing,
@@ -166,8 +167,9 @@ class NvidiaPlugin:
 
     def offered_now(self) -> frozenset[str]:
         """Ours that the kubelet would allocate and that are not withdrawn."""
-        listed = frozenset[str]().union(*self._listing.listed.values())
-        return (listed & self._offered.keys()) - self._withdrawn
+        listed = entries(self._listing.listed)
+        ours = {each for each, profile in self._offered.items() if Entry(profile.resource, each) in listed}
+        return frozenset(ours - self._withdrawn)
 
     async def assigned_now(self) -> Sequence[Assignment]:
         """Which container has which MIG device. Raises `KubeletError` when that is not known now."""
@@ -218,13 +220,10 @@ class NvidiaPlugin:
             offered=self._offered,
             leaving=self._leaving,
             listed=self._listing.listed,
-            present=self._present(),
+            present=self._node.present(entries(self._listing.listed)),
             uses=self._node.uses(),
             closed=self._starter.closed,
         )
-
-    def _present(self) -> frozenset[str] | None:
-        return self._node.present(frozenset[str]().union(*self._listing.listed.values()))
 
     def _outdated(self) -> bool:
         """Whether the plugin would find something else if it enumerated now."""

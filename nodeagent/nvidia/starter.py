@@ -13,7 +13,7 @@ from kube.errors import ApiError
 from nodeagent.nvidia.listing import Enumerated
 from nodeagent.nvidia.node import NodeView
 from nodeagent.nvidia.pods import PluginPods, refusal
-from nodeagent.nvidia.round import PATIENCE_S, Facts, Phase, Plugin, Step, next_step, pause_s
+from nodeagent.nvidia.round import FIRST_PAUSE_S, PATIENCE_S, Facts, Phase, Plugin, Step, next_step, pause_s
 from nodeagent.pulse import Pulse
 
 log = logging.getLogger(__name__)
@@ -34,7 +34,7 @@ AWAITED_FOR_S: Final = 60.0
 
 
 class Starter:
-    """The task. `stale` and `goal` are of the present moment: a goal that changed makes a start worth while again."""
+    """The task. `stale` and `goal` are of the present moment: a goal that changed makes a start worth while again, soon."""
 
     def __init__(
         self,
@@ -93,7 +93,7 @@ class Starter:
         """Take the next step, if there is one; after how long to look again."""
         goal = self._goal_now()
         if goal != self._goal:
-            self._goal, self._goal_since = goal, self._clock()
+            self._aim(goal)
         facts = self._facts()
         if next_step(self._phase, replace(facts, pods_without_device=False)) is Step.ASK:
             await self._listing.refresh()
@@ -109,6 +109,13 @@ class Starter:
             case Step.WAIT:
                 return _pause(facts)
         return 0.0
+
+    def _aim(self, goal: Hashable) -> None:
+        """Starts that did not help tell nothing about another goal, but a right that is missing stays so whatever is wanted."""
+        self._goal, self._goal_since = goal, self._clock()
+        if self.trouble is None:
+            self._failures = 0
+            self._not_before = min(self._not_before, self._clock() + FIRST_PAUSE_S)
 
     def _facts(self) -> Facts:
         now = self._clock()

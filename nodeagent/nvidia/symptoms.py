@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Final
 
+from nodeagent.nvidia.entries import Entry
 from nodeagent.nvidia.pods import PluginPod
 
 DOWN_AFTER_S: Final = 10.0
@@ -25,7 +26,7 @@ class Symptom:
 
 
 def symptom(
-    *, pods: Sequence[PluginPod], where: str, missing: frozenset[str], gone: frozenset[str], cut_up: Sequence[str]
+    *, pods: Sequence[PluginPod], where: str, missing: frozenset[Entry], gone: frozenset[Entry], cut_up: Sequence[str]
 ) -> Symptom | None:
     """The one thing that is wrong now, if any. `pods` are those that are not on their way out."""
     likely = (

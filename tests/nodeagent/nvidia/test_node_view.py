@@ -6,6 +6,7 @@ import pytest
 
 from mig.migspec import MigMode, MigSpec, Spec, SpecGpu, SpecSlice
 from nodeagent.gpus.leaving import Stage
+from nodeagent.nvidia.entries import Entry
 from nodeagent.nvidia.node import DEPARTING_S, MAKING_S, NodeView
 from nodeagent.state import Departure, Failure, Farewell, GpuRecord, NodeState
 from nodeagent.trouble import Trouble
@@ -48,6 +49,10 @@ def view(state: NodeState, clock: Clock) -> NodeView:
     return NodeView(state, look=look, clock=clock)
 
 
+def small(*device_ids: str) -> frozenset[Entry]:
+    return frozenset(Entry("nvidia.com/mig-1g.10gb", each) for each in device_ids)
+
+
 def spec_of(*places: str) -> MigSpec:
     wanted = tuple(SpecSlice(item.window, item.profile) for item in map(placed, places))
     return MigSpec("node-1", "uid", 1, "1", Spec(1, (SpecGpu(GPU, wanted),)))
@@ -55,19 +60,26 @@ def spec_of(*places: str) -> MigSpec:
 
 def test_slices_are_present_once_every_gpu_was_read(state: NodeState, view: NodeView) -> None:
     """Unknown is not gone."""
-    assert view.present(frozenset()) == frozenset({"MIG-a", "MIG-b"})
+    assert view.present(frozenset()) == small("MIG-a", "MIG-b")
     state.gpus[0].gpu = None
     assert view.present(frozenset()) is None
 
 
 def test_what_lies_in_an_instance_that_is_cut_up_is_not_called_gone(state: NodeState, view: NodeView) -> None:
     """Its UUIDs are not read. What was seen and is no more is gone all the same."""
-    listed = frozenset({"MIG-a", "MIG-b", "MIG-of-a-part"})
+    listed = small("MIG-a", "MIG-b", "MIG-of-a-part")
     view.present(listed)
     cut = replace(instance("3g.40gb@4+4", gi=3, uuid=""), whole=False)
     state.gpus[0].instances = (state.gpus[0].instances[0], cut)
-    assert view.present(listed) == frozenset({"MIG-a", "MIG-of-a-part"})
+    assert view.present(listed) == small("MIG-a", "MIG-of-a-part")
     assert view.cut_up() == ("3g.40gb at 4 of GPU 0",)
+
+
+def test_a_slice_that_was_remade_is_present_under_its_new_profile_alone(state: NodeState, view: NodeView) -> None:
+    """Its UUID can be the one before; also beside an instance that is cut up."""
+    cut = replace(instance("3g.40gb@4+4", gi=3, uuid=""), whole=False)
+    state.gpus[0].instances = (instance("1g.10gb+me@0+1", gi=1, uuid="MIG-a"), cut)
+    assert view.present(small("MIG-a")) == frozenset({Entry("nvidia.com/mig-1g.10gb.me", "MIG-a")})
 
 
 def test_nothing_changes_when_all_that_is_wanted_is_there(view: NodeView) -> None:

@@ -2,15 +2,16 @@
 
 from typing import Any
 
+from nodeagent.nvidia.entries import Entry
 from nodeagent.nvidia.pods import PluginPod, plugin_pod
 from nodeagent.nvidia.symptoms import Symptom, symptom
 
 RUNS = PluginPod("gpu-operator", "plugin-x", "u", running=True, terminating=False, restarts=0, why="")
-NONE: frozenset[str] = frozenset()
+NONE: frozenset[Entry] = frozenset()
 
 
 def told(
-    *pods: PluginPod, missing: frozenset[str] = NONE, gone: frozenset[str] = NONE, cut_up: tuple[str, ...] = ()
+    *pods: PluginPod, missing: frozenset[Entry] = NONE, gone: frozenset[Entry] = NONE, cut_up: tuple[str, ...] = ()
 ) -> Symptom:
     found = symptom(pods=pods, where="in any namespace", missing=missing, gone=gone, cut_up=cut_up)
     assert found is not None
@@ -56,9 +57,10 @@ def test_a_plugin_that_fails_is_told_with_its_reason_and_its_log() -> None:
 
 
 def test_a_plugin_that_does_not_list_a_slice_is_asked_for_its_strategy() -> None:
-    sentence = told(RUNS, missing=frozenset({"MIG-new"}), gone=frozenset({"MIG-old"})).sentence
-    assert "does not list MIG-new" in sentence
-    assert "still lists MIG-old" in sentence
+    new, old = Entry("nvidia.com/mig-4g.40gb", "MIG-x"), Entry("nvidia.com/mig-3g.40gb", "MIG-x")
+    sentence = told(RUNS, missing=frozenset({new}), gone=frozenset({old})).sentence
+    assert "does not list MIG-x as nvidia.com/mig-4g.40gb" in sentence
+    assert "still lists MIG-x as nvidia.com/mig-3g.40gb" in sentence
     assert "mixed" in sentence
 
 

@@ -17,7 +17,7 @@ from nodeagent.state import Departure
 from tests.support.instances import instance
 from tests.support.nvidia_plugin_scene import NvidiaScene, nvidia_scene
 
-SMALL = parse_profile("1g.10gb")
+SMALL, MEDIA = parse_profile("1g.10gb"), parse_profile("1g.10gb+me")
 WAITING = PodView("default", "train", "uid-1", needs=((SMALL, 1),))
 
 
@@ -104,6 +104,41 @@ async def test_a_start_that_did_not_help_is_repeated_after_a_pause(scene: Nvidia
     assert first_s >= PATIENCE_S + FIRST_PAUSE_S
     await scene.plugin_runs()
     assert await scene.skip_until(lambda: scene.starts == 3, what="and again") >= PATIENCE_S + 2 * FIRST_PAUSE_S
+
+
+async def test_a_slice_that_was_remade_with_another_profile_is_a_reason(scene: NvidiaScene) -> None:
+    """Its UUID is the one before, so the kubelet still lists it under the old resource, which counts nothing meanwhile."""
+    scene.enumerated(SMALL, "MIG-0")
+    scene.make("1g.10gb@0+1")
+    await scene.kubelet.until(lambda: scene.ours.ready_now() == {"MIG-0"}, what="the first is ready")
+    scene.ours.withdraw("MIG-0")
+    scene.make("1g.10gb+me@0+1")
+    assert (scene.ours.offered_now(), scene.ours.ready_now()) == (frozenset(), frozenset())
+    await scene.kubelet.until(lambda: scene.starts == 1, what="started anew")
+    assert scene.count(SMALL) == "0"
+    scene.enumerated(SMALL)
+    scene.enumerated(MEDIA, "MIG-0")
+    await scene.plugin_runs()
+    await scene.kubelet.until(lambda: scene.ours.ready_now() == {"MIG-0"}, what="the second is ready", within_s=15)
+    assert (scene.count(SMALL), scene.count(MEDIA)) == ("0", "1")
+
+
+async def test_a_slice_that_is_never_listed_holds_up_the_next_one_for_the_first_pause_alone(scene: NvidiaScene) -> None:
+    """However often the plugin was started in vain before."""
+    scene.make("1g.10gb@0+1")
+    for failures in range(1, 6):
+
+        def in_vain(starts: int = failures) -> bool:
+            return scene.starts == starts
+
+        await scene.skip_until(in_vain, what="started in vain")
+        await scene.plugin_runs()
+    await scene.skip_until(lambda: bool(scene.ours.status.troubles), what="told")
+    scene.skip(PATIENCE_S)
+    began = scene.clock()
+    scene.make("1g.10gb@0+1", "1g.10gb@1+1")
+    await scene.skip_until(lambda: scene.starts == 6, what="started for the new one")
+    assert scene.clock() - began <= 2 * FIRST_PAUSE_S
 
 
 async def test_an_instance_that_is_cut_up_is_named_as_the_likely_reason(scene: NvidiaScene) -> None:
