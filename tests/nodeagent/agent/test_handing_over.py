@@ -12,7 +12,7 @@ from kube.resource import EVENTS, PODS
 from mig.migspec import Status
 from nodeagent.kubelet.cdi import FILE_NAME, device_name
 from simgpu.driverroot import capability_minor
-from tests.support.agenthost import AgentHost, container, slices
+from tests.support.agenthost import AgentHost, container, slices, states
 from tests.support.cdi_rules import violations
 from tests.support.nvidia_cdi import DESCRIPTION
 
@@ -103,7 +103,10 @@ async def test_a_container_is_given_its_slices_name(host: AgentHost, cdi: Path) 
 
 
 async def test_names_outlive_agent_and_kubelet(host: AgentHost, cdi: Path) -> None:
-    """A container that starts again while, and after, both were restarted finds its name described."""
+    """A container that starts again while, and after, both were restarted finds its name described.
+
+    One session with the driver is for an agent's whole life, whatever changes, uses slices, or restarts beside it.
+    """
     host.start()
     await host.want({0: ["1g.10gb@0+1"]})
     [free] = await host.until_free(0, "1g.10gb@0+1")
@@ -112,6 +115,7 @@ async def test_names_outlive_agent_and_kubelet(host: AgentHost, cdi: Path) -> No
     await host.until_phase("lasting", "Running")
     host.kill()
     assert described(cdi) == before
+    host.sim.reset_calls()
     host.start()
     await host.until(_used_by(host, "lasting"), "used by the Pod")
     node = host.stack.nodes[host.node].node
@@ -123,6 +127,12 @@ async def test_names_outlive_agent_and_kubelet(host: AgentHost, cdi: Path) -> No
     await until(started_again, "the container starts again")
     assert {tuple(each["cdiDevices"]) for each in records(host, "lasting")} == {(device_name(free.uuid),)}
     assert described(cdi) == before
+    await host.want({0: ["1g.10gb@0+1", "2g.20gb@2+2"]})
+    await host.until(lambda status: states(status).get("2g.20gb@2") == "Free", "another is made")
+    await host.want({0: ["1g.10gb@0+1"]})
+    await host.until(lambda status: "2g.20gb@2" not in states(status), "and taken away")
+    sessions = {name: n for name, n in host.sim.calls().items() if "Init" in name or "Shutdown" in name}
+    assert list(sessions.values()) == [1], sessions
 
 
 async def test_a_container_does_not_start_again_on_a_slice_with_another_uuid(host: AgentHost) -> None:
