@@ -133,9 +133,11 @@ class Leaving:
         try:
             async with asyncio.timeout(max(until - self._clock(), 0.0)):
                 while True:
-                    waiting = await self._unserved()
+                    before, waiting = waiting, await self._unserved()
                     if not waiting:
                         return
+                    if waiting != before:
+                        log.info("waiting for %s before what nobody uses is withdrawn", ", ".join(sorted(waiting)))
                     await asyncio.sleep(POLL_S)
         except TimeoutError:
             log.warning("not waiting any longer for %s", ", ".join(sorted(waiting)))

@@ -52,9 +52,13 @@ async def test_running_pods_keep_their_slices_while_agent_and_allocators_are_res
     await here.running("keeper")
     device = here.device(A, "keeper")
     before = here.migspec(A).generation
-    for child in ("agent-" + A, "allocator-0", "allocator-1"):
-        here.stack.children[child].kill(signal.SIGKILL)
-    await asyncio.sleep(1)
+    victims = [here.stack.children[name] for name in ("agent-" + A, "allocator-0", "allocator-1")]
+    starts = [child.starts for child in victims]
+    for child in victims:
+        child.kill(signal.SIGKILL)
+    await here.poll(
+        lambda: all(child.starts > before for child, before in zip(victims, starts, strict=True)), "all are back"
+    )
     here.stack.wait_ready()
     await here.create(pod("newcomer", "2g.20gb", nodeSelector=ON_A))
     await here.running("newcomer", timeout_s=60)

@@ -171,7 +171,7 @@ class ModelKubelet:
         request = pb.PreStartContainerRequest(device_ids=[device_id])
         await self._plugins[resource].call("PreStartContainer", request, pb.PreStartContainerResponse)
 
-    async def until(self, condition: Callable[[], bool], *, what: str, within_s: float = 5.0) -> None:
+    async def until(self, condition: Callable[[], bool], *, what: str, within_s: float = 20.0) -> None:
         """Wait for a condition; a time-out names it."""
         give_up = asyncio.get_running_loop().time() + within_s
         while not condition():

@@ -36,7 +36,7 @@ async def test_a_hand_out_is_told_at_once(scene: Beside) -> None:
     await _offer(scene, 1)
     before = scene.changes
     await scene.kubelet.allocate("pod", "main", RESOURCE)
-    await scene.kubelet.until(lambda: scene.changes > before, what="the agent is told", within_s=0.5)
+    await scene.kubelet.until(lambda: scene.changes > before, what="the agent is told")
 
 
 async def test_a_device_that_the_kubelet_offers_twice_is_refused(scene: Beside) -> None:

@@ -5,8 +5,9 @@ Each test has a profile of its own, since the kubelet keeps what was ever regist
 
 import asyncio
 import time
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Mapping
 from functools import partial
+from typing import Any
 
 import pytest
 
@@ -60,7 +61,16 @@ async def test_pod_gets_the_claimed_slice_and_sees_its_uuid(real: RealNode) -> N
     (assignment,) = [each for each in await real.kubelet.assigned_now() if each.pod == "chosen"]
     assert (assignment.container, assignment.resource, assignment.device_id) == ("main", profile.resource, uuid(12))
     await real.delete_pod("chosen")
-    assert [each for each in await real.kubelet.assigned_now() if each.pod == "chosen"] == []
+    await _until_unassigned(real, "chosen")
+
+
+async def _until_unassigned(real: RealNode, pod: str) -> None:
+    """The API server forgets a Pod a moment before the kubelet does."""
+    async with asyncio.timeout(20):
+        while True:
+            if not any(each.pod == pod for each in await real.kubelet.assigned_now()):
+                return
+            await asyncio.sleep(0.05)
 
 
 async def test_pods_at_once_get_different_slices(real: RealNode) -> None:
@@ -113,11 +123,21 @@ async def test_a_container_whose_slice_vanished_does_not_start(real: RealNode) -
     real.unverified.add(uuid(60))
     await real.create_pod("ghost", profile)
     await real.until(lambda: uuid(60) in real.kubelet.handed_out(), what="the slice is handed out")
-    await asyncio.sleep(1)
-    assert (await real.pod_status("ghost"))["phase"] == "Pending"
+    status = await _until_refused(real, "ghost")
+    assert status["phase"] == "Pending"
     real.unverified.clear()
     await real.wait_phase("ghost", "Running", within_s=40)
     await real.delete_pod("ghost")
+
+
+async def _until_refused(real: RealNode, pod: str) -> Mapping[str, Any]:
+    """Wait until the Pod's status quotes our refusal to start its container."""
+    async with asyncio.timeout(20):
+        while True:
+            status = await real.pod_status(pod)
+            if "is not on its GPU any more" in str(status.get("containerStatuses")):
+                return status
+            await asyncio.sleep(0.05)
 
 
 async def test_taking_a_slice_away_lowers_the_count_for_good(real: RealNode) -> None:
