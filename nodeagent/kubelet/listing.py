@@ -126,7 +126,9 @@ class Listing:
         self.answered = True
         self.offered_by_anybody = frozenset(name for name, ids in answer.items() if ids)
         self.listed = {name: answer.get(name, frozenset()) for name in expected.healthy}
-        self._foreign.update(frozenset(name for name, ids in self.listed.items() if ids - expected.known))
+        # Whose stream the kubelet does not hold, as after its restart, is not known to be ours alone again.
+        unheard = self._foreign.for_at_least(0) - self.listed.keys()
+        self._foreign.update(unheard | {name for name, ids in self.listed.items() if ids - expected.known})
         self._unlisted.update(frozenset(name for name, ids in expected.healthy.items() if ids - self.listed[name]))
         for resource in self._unlisted.for_at_least(UNLISTED_S) - self.foreign:
             log.warning(

@@ -1,6 +1,7 @@
 """Tells the news: looks at what is known after each change, and emits an Event for each thing that happened.
 
-What is news is decided in `news`; here is only where that comes from, and whose Event it is. Events are queued, never waited for.
+What is news is decided in `news`; here is only where that comes from, and whose Event it is. Unknown is not empty: a trouble that
+merely cannot be seen, since the kubelet or the driver does not answer, counts as going on. Events are queued, never waited for.
 """
 
 from collections.abc import Callable, Iterator
@@ -13,11 +14,16 @@ from nodeagent.kubelet.kubeletside import KubeletSide
 from nodeagent.kubelet.rivals import REMEDY
 from nodeagent.state import GpuRecord, NodeState
 from nodeagent.telling.news import About, GpuKnown, Known, News, news_between
-from nodeagent.telling.reporting import absent, invalid, kubelet_away
+from nodeagent.telling.reporting import absence_known, absent, invalid, kubelet_away
 from nodeagent.trouble import Trouble
 
 ACTION: Final = "KeepNode"
 """What the agent was doing, as every Event says."""
+
+
+RIVAL: Final = "other device plugin"
+KUBELET: Final = "kubelet's side"
+"""Subjects of troubles that only a kubelet that answers shows."""
 
 
 class Emit(Protocol):
@@ -48,7 +54,7 @@ class Announcing:
 
     def tell(self) -> None:
         """Emit what has happened since the last time."""
-        now = known_of(self._state, kubelet=self._kubelet, ledger_trouble=self._ledger_trouble())
+        now = known_of(self._state, kubelet=self._kubelet, ledger_trouble=self._ledger_trouble(), before=self._told)
         for item in news_between(self._told, now):
             self._emit(self._whose(item), warning=item.warning, reason=item.reason, action=ACTION, note=item.note)
         self._told = now
@@ -62,10 +68,13 @@ class Announcing:
         return ObjectRef("v1", "Node", state.node_name, uid=state.node_uid)
 
 
-def known_of(state: NodeState, *, kubelet: KubeletSide, ledger_trouble: str) -> Known:
-    """What is known at this moment, as far as it can be news."""
+def known_of(state: NodeState, *, kubelet: KubeletSide, ledger_trouble: str, before: Known) -> Known:
+    """What is known at this moment, as far as it can be news; of what cannot be seen now, what was known before."""
+    unseen = {
+        subject: trouble for subject, trouble in before.troubles.items() if _unseen(subject, state, kubelet=kubelet)
+    }
     return Known(
-        troubles=dict(_troubles(state, kubelet=kubelet, ledger_trouble=ledger_trouble)),
+        troubles=unseen | dict(_troubles(state, kubelet=kubelet, ledger_trouble=ledger_trouble)),
         gpus={record.gpu.uuid: _gpu(record) for record in state.gpus.values() if record.gpu is not None},
         uninvited={
             pod.uid: (use.holder, where)
@@ -96,6 +105,19 @@ def _troubles(state: NodeState, *, kubelet: KubeletSide, ledger_trouble: str) ->
         yield "state folder", Trouble("StateFolderUnusable", text)
 
 
+def _unseen(subject: str, state: NodeState, *, kubelet: KubeletSide) -> bool:
+    """Whether nobody can tell now how it stands with a subject, so that no trouble to be seen is not the end of one."""
+    part, of_a_gpu, index = subject.rpartition("GPU ")
+    if of_a_gpu:
+        record = state.gpus.get(int(index))
+        if state.driver_trouble is not None or record is None or record.gpu is None:
+            return True
+        return bool(part) and record.trouble is not None
+    if subject.startswith("spec of "):
+        return state.driver_trouble is not None or not absence_known(state)
+    return subject in (RIVAL, KUBELET) and not kubelet.status.reachable
+
+
 def _of_the_node(state: NodeState, kubelet: KubeletSide) -> Iterator[tuple[str, Trouble]]:
     if state.driver_trouble:
         yield "driver", state.driver_trouble
@@ -105,9 +127,9 @@ def _of_the_node(state: NodeState, kubelet: KubeletSide) -> Iterator[tuple[str, 
     texts = kubelet.status.troubles
     rivals = [text for text in texts if REMEDY in text]
     if rivals:
-        yield "other device plugin", Trouble("OtherDevicePlugin", "; ".join(rivals))
+        yield RIVAL, Trouble("OtherDevicePlugin", "; ".join(rivals))
     if others := [text for text in texts if text not in rivals]:
-        yield "kubelet's side", Trouble("KubeletTrouble", "; ".join(others))
+        yield KUBELET, Trouble("KubeletTrouble", "; ".join(others))
 
 
 def _gpu(record: GpuRecord) -> GpuKnown:

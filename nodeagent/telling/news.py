@@ -75,6 +75,7 @@ _OVER: Final = {
     "InvalidSpec": ("SpecAccepted", "the spec can be carried out again:"),
     "UnknownGpu": ("SpecAccepted", "the spec names only GPUs that are here again:"),
     "OtherDevicePlugin": ("DevicePluginAlone", "no other device plugin offers MIG slices here any more"),
+    "KubeletTrouble": ("KubeletInOrder", "nothing is wrong between us and the kubelet any more"),
     "NoPermission": ("Permitted", "the driver lets us change instances again on"),
     "StateFolderUnusable": ("StateFolderUsable", "the state folder can be used again"),
 }

@@ -144,9 +144,18 @@ def invalid(record: GpuRecord, gpu: Gpu) -> Trouble | None:
     return Trouble("InvalidSpec", text)
 
 
+def absence_known(state: NodeState) -> bool:
+    """Whether every GPU that is here was read, so that one that the spec names and that is not among them is not here."""
+    return (
+        state.migspec is not None
+        and state.hardware_known
+        and all(record.gpu is not None for record in state.gpus.values())
+    )
+
+
 def absent(state: NodeState) -> Iterator[tuple[str, Trouble]]:
     """The GPUs by UUID that the spec wants slices on and that are not here; nothing while one is here that could not be read."""
-    if state.migspec is None or not state.hardware_known or any(record.gpu is None for record in state.gpus.values()):
+    if state.migspec is None or not absence_known(state):
         return
     here = {record.gpu.uuid for record in state.gpus.values() if record.gpu is not None}
     for gpu in state.migspec.spec.gpus:

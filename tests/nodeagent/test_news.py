@@ -56,6 +56,7 @@ def test_what_was_there_at_the_start_is_no_news() -> None:
         ("spec of GPU 0", Trouble("InvalidSpec", "no profile 9g"), About.MIGSPEC, "SpecAccepted"),
         ("spec of GPU-b", Trouble("UnknownGpu", "no such GPU"), About.MIGSPEC, "SpecAccepted"),
         ("other device plugin", Trouble("OtherDevicePlugin", "switch it off"), About.NODE, "DevicePluginAlone"),
+        ("kubelet's side", Trouble("KubeletTrouble", "cannot publish"), About.NODE, "KubeletInOrder"),
         ("state folder", Trouble("StateFolderUnusable", "read-only"), About.NODE, "StateFolderUsable"),
     ],
 )

@@ -3,7 +3,7 @@
 import asyncio
 from collections.abc import Mapping
 
-from nodeagent.kubelet.listing import RESYNC_S, UNLISTED_S, Expected, Listing
+from nodeagent.kubelet.listing import FOREIGN_S, RESYNC_S, UNLISTED_S, Expected, Listing
 from nodeagent.kubelet.podresources import KubeletAway
 from tests.support.virtualtime import run_virtually
 
@@ -75,6 +75,27 @@ def test_a_stream_that_is_not_heard_is_registered_again_and_again() -> None:
         await scene.run_for(4 * UNLISTED_S)
         assert scene.renewed[0] - began < UNLISTED_S + 1.5
         assert 2 <= len(scene.renewed) <= 4
+
+    run_virtually(main)
+
+
+def test_a_rival_stays_known_until_the_kubelet_shows_our_list_without_it() -> None:
+    """After a restart the kubelet does not hold our stream yet, which says nothing of whose ids it listed."""
+
+    async def main() -> None:
+        scene = Scene()
+        scene.offer("a")
+        scene.answer = {RESOURCE: frozenset({"theirs"})}
+        await scene.run_for(2 * FOREIGN_S)
+        assert scene.listing.foreign == {RESOURCE}
+        heard, scene.expected = scene.expected, Expected()
+        for away in (True, False):
+            scene.answer = None if away else {}
+            await scene.run_for(2 * RESYNC_S)
+            assert scene.listing.foreign == {RESOURCE}
+        scene.expected, scene.answer = heard, {RESOURCE: frozenset({"a"})}
+        await scene.run_for(2 * RESYNC_S)
+        assert scene.listing.foreign == frozenset()
 
     run_virtually(main)
 
