@@ -121,14 +121,10 @@ def _kubelet_side(chosen: Options, *, api: Api, agent: Agent, state: NodeState, 
             verify=agent.exists,
             handing=handing_of(chosen, edges),
         )
-    if not chosen.nvidia_plugin_selector:
-        raise ConfigError(
-            "name the labels of NVIDIA's device plugin (--nvidia-plugin-selector); without, any Pod would be meant"
-        )
     return NvidiaPlugin(
         node_name=chosen.node_name,
         namespace=chosen.nvidia_plugin_namespace,
-        selector=chosen.nvidia_plugin_selector,
+        selectors=chosen.nvidia_plugin_selectors,
         pod_resources_socket=chosen.pod_resources_socket,
         api=api,
         node=NodeView(state, look=agent.look, clock=time.monotonic),

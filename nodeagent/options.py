@@ -10,6 +10,7 @@ from enum import StrEnum
 from pathlib import Path
 from typing import Self
 
+from kube.errors import ConfigError
 from nodeagent.gpus.hardware import CHANGE_S
 
 DRAIN_S = 30.0
@@ -52,7 +53,7 @@ class Options:
     proc_dir: Path = Path("/proc")
     device_plugin: DevicePlugin = DevicePlugin.OWN
     nvidia_plugin_namespace: str = ""
-    nvidia_plugin_selector: str = ""
+    nvidia_plugin_selectors: tuple[str, ...] = ()
     device_list_strategy: DeviceListStrategy = DeviceListStrategy.ENVVAR
     cdi_dir: Path = Path("/var/run/cdi")
     enable_mig_mode: bool = False
@@ -62,8 +63,15 @@ class Options:
 
     @classmethod
     def of(cls, args: argparse.Namespace) -> Self:
-        """Read the command line's."""
-        return cls(**{name: getattr(args, name) for name in cls.__slots__})
+        """Read the command line's. Raises `ConfigError` for what no agent can work with."""
+        given = {name: getattr(args, name) for name in cls.__slots__}
+        selectors = tuple(args.nvidia_plugin_selectors)
+        named = bool(selectors) and all(each.strip() for each in selectors)
+        if args.device_plugin is DevicePlugin.NVIDIA and not named:
+            raise ConfigError(
+                "name the labels of NVIDIA's device plugin (--nvidia-plugin-selector); without, any Pod would be meant"
+            )
+        return cls(**given | {"nvidia_plugin_selectors": selectors})
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -97,7 +105,14 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
     add("--device-plugin", type=DevicePlugin, choices=list(DevicePlugin), default=DevicePlugin.OWN)
     add("--nvidia-plugin-namespace", default="", metavar="NAMESPACE", help="of NVIDIA's plugin; empty: any")
-    add("--nvidia-plugin-selector", default="", metavar="SELECTOR", help="labels of its Pods")
+    add(
+        "--nvidia-plugin-selector",
+        action="append",
+        default=[],
+        dest="nvidia_plugin_selectors",
+        metavar="SELECTOR",
+        help="labels of its Pods; give it for each way in which it may be installed",
+    )
     add(
         "--device-list-strategy",
         type=DeviceListStrategy,

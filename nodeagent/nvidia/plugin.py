@@ -57,14 +57,14 @@ class NvidiaPlugin:
         *,
         node_name: str,
         namespace: str,
-        selector: str,
+        selectors: Sequence[str],
         pod_resources_socket: Path,
         api: Api,
         node: NodeView,
         clock: Callable[[], float],
         on_change: Callable[[], None],
     ) -> None:
-        """`namespace` (empty: any) and `selector` say which Pods are the plugin's. `on_change` is called, at once and often."""
+        """`namespace` (empty: any) and `selectors` say which Pods are the plugin's. `on_change` is called, at once and often."""
         self._clock = clock
         self._on_change = on_change
         self._node = node
@@ -84,7 +84,12 @@ class NvidiaPlugin:
             on_change=self._fact_changed,
         )
         self._pods = PluginPods(
-            api, node_name=node_name, namespace=namespace, selector=selector, clock=clock, on_change=self._pods_changed
+            api,
+            node_name=node_name,
+            namespace=namespace,
+            selectors=selectors,
+            clock=clock,
+            on_change=self._pods_changed,
         )
 
         async def patch_status(patch: Mapping[str, Any]) -> Mapping[str, Any]:

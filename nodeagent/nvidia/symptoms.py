@@ -39,7 +39,7 @@ def symptom(
         return Symptom(
             "absent",
             f"no Pod of NVIDIA's device plugin is on this node (looked for {where}); install it with the MIG strategy mixed, "
-            "or say in nodeAgent.nvidiaDevicePlugin where it is, or use nodeAgent.devicePlugin=own",
+            "or say where it is in nodeAgent.nvidiaDevicePlugin (namespace, selectors), or use nodeAgent.devicePlugin=own",
             DOWN_AFTER_S,
         )
     if not any(pod.running for pod in pods):

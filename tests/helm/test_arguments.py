@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 
 from cli.main import COMPONENTS
+from nodeagent.inspection import main as inspection
 from tests.support.chart import NAMESPACE, named, render
 
 WORKLOADS = [("Deployment", "webhook"), ("Deployment", "allocator"), ("DaemonSet", "nodeagent")]
@@ -75,6 +76,25 @@ def test_the_agent_finds_its_folders_where_they_are_mounted() -> None:
     assert args.host_dev == args.driver_root / "dev"
 
 
+@pytest.mark.parametrize(
+    "arguments", [(), (*EVERY_VALUE, "--set=nodeAgent.devicePlugin=nvidia")], ids=["no values", "every value"]
+)
+def test_inspect_in_the_agents_container_looks_where_the_agent_does(
+    arguments: tuple[str, ...], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """By the container's environment, so that `kubectl exec` needs no options."""
+    agent = vars(parsed("DaemonSet", "nodeagent", *arguments))
+    for variable in container("DaemonSet", "nodeagent", *arguments)["env"]:
+        monkeypatch.setenv(variable["name"], variable.get("value", "gpu-7"))
+    parser = argparse.ArgumentParser(exit_on_error=False)
+    inspection.add_arguments(parser)
+    found = vars(parser.parse_args([]))
+    assert found.pop("node_name") == "gpu-7"
+    assert found.pop("output") == "text"
+    assert found == {name: agent[name] for name in found}
+    assert {*found, "node_name"} == {*inspection.VARIABLES, "kubeconfig"}
+
+
 def test_the_agent_looks_at_the_nodes_own_device_nodes() -> None:
     """Those of its container are of the time when the container was made; slices come later."""
     args = parsed("DaemonSet", "nodeagent")
@@ -83,3 +103,15 @@ def test_the_agent_looks_at_the_nodes_own_device_nodes() -> None:
     [volume] = [each for each in told["volumes"] if each["name"] == mount["name"]]
     assert volume["hostPath"]["path"] == str(args.device_root / "dev")
     assert mount["readOnly"]
+
+
+def test_nvidias_plugin_is_found_however_it_was_installed() -> None:
+    """By the labels of the GPU operator, of NVIDIA's chart and of its static manifest, unless others are named."""
+    beside = "--set=nodeAgent.devicePlugin=nvidia"
+    assert parsed("DaemonSet", "nodeagent", beside).nvidia_plugin_selectors == [
+        "app in (nvidia-device-plugin-daemonset, nvidia-device-plugin)",
+        "app.kubernetes.io/name=nvidia-device-plugin",
+        "name=nvidia-device-plugin-ds",
+    ]
+    mine = "--set=nodeAgent.nvidiaDevicePlugin.selectors={app=my-plugin}"
+    assert parsed("DaemonSet", "nodeagent", beside, mine).nvidia_plugin_selectors == ["app=my-plugin"]

@@ -21,6 +21,8 @@ from tests.support.chart import CHART, RenderError, render
         ("allocator: {url: x}", "allocator"),
         ("nodeAgent: {driverRoot: driver}", "nodeAgent/driverRoot"),
         ("nodeAgent: {privileged: 1}", "nodeAgent/privileged"),
+        ("nodeAgent: {nvidiaDevicePlugin: {selectors: []}}", "nodeAgent/nvidiaDevicePlugin/selectors"),
+        ("nodeAgent: {nvidiaDevicePlugin: {selectors: ['']}}", "nodeAgent/nvidiaDevicePlugin/selectors/0"),
         ("log: {level: loud}", "log/level"),
         ("image: {pullPolicy: Sometimes}", "image/pullPolicy"),
         ("image: {pullSecrets: [registry]}", "image/pullSecrets/0"),

@@ -24,6 +24,7 @@ from tests.support.instances import GPU, instance
 from tests.support.model_kubelet import ModelKubelet
 
 NODE, NAMESPACE, NAME = "node-1", "gpu-operator", "nvidia-device-plugin"
+SELECTORS = (f"app={NAME}", f"app.kubernetes.io/name={NAME}")
 PODS = "api/v1/pods"
 
 
@@ -81,11 +82,11 @@ class NvidiaScene:
         self.kubelet.foreign[profile.resource] = set(device_ids)
         self.state.changed.fire()
 
-    async def plugin_runs(self) -> None:
+    async def plugin_runs(self, *, label: str = "app", name: str = NAME, container: str = f"{NAME}-ctr") -> None:
         """Its DaemonSet has made a Pod, which runs."""
         pod = {
-            "metadata": {"name": NAME, "labels": {"app": NAME}},
-            "spec": {"nodeName": NODE},
+            "metadata": {"name": name, "labels": {label: NAME}},
+            "spec": {"nodeName": NODE, "containers": [{"name": container}]},
             "status": {"phase": "Running", "containerStatuses": [{"state": {"running": {}}, "restartCount": 0}]},
         }
         self.server.store.create(PODS, NAMESPACE, pod)
@@ -118,7 +119,7 @@ async def nvidia_scene(folder: Path) -> AsyncIterator[NvidiaScene]:
         scene.ours = NvidiaPlugin(
             node_name=NODE,
             namespace=NAMESPACE,
-            selector=f"app={NAME}",
+            selectors=SELECTORS,
             pod_resources_socket=kubelet.pod_resources,
             api=api,
             node=NodeView(state, look=scene.look, clock=scene.clock),

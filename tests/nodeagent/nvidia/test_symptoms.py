@@ -39,7 +39,7 @@ def test_a_plugin_that_nobody_installed_is_told_with_the_values_to_set() -> None
         "no Pod",
         "in any namespace",
         "strategy mixed",
-        "nodeAgent.nvidiaDevicePlugin",
+        "nodeAgent.nvidiaDevicePlugin (namespace, selectors)",
         "nodeAgent.devicePlugin=own",
     ):
         assert words in sentence
