@@ -1,7 +1,8 @@
 """`nos-mig inspect`: reads everything once, prints it, and says by its exit status how it stands.
 
-On a node, or in the agent's Pod: `kubectl exec -n nos-mig POD -- nos-mig inspect`. Its options are those of the agent; a Pod's
-environment names the node. 0: all agree; 1: they differ; 2: something could not be read, or the options are wrong.
+On a node, or in the agent's Pod: `kubectl exec -n nos-mig POD -- nos-mig inspect`. Its options are those of the agent; in the Pod
+the chart gives them in the environment, too (`VARIABLES`). 0: all agree; 1: they differ; 2: something could not be read, or the
+options are wrong.
 """
 
 import argparse
@@ -29,35 +30,45 @@ WIDTH: Final = 200
 """Columns where there is no terminal to ask, as in `kubectl exec` without -t."""
 
 
+VARIABLES: Final = {
+    "node_name": "NODE_NAME",
+    "device_plugin_dir": "NOS_MIG_DEVICE_PLUGIN_DIR",
+    "pod_resources_socket": "NOS_MIG_POD_RESOURCES_SOCKET",
+    "state_dir": "NOS_MIG_STATE_DIR",
+    "driver_root": "NOS_MIG_DRIVER_ROOT",
+    "device_plugin": "NOS_MIG_DEVICE_PLUGIN",
+}
+"""Where each option's default is read from, if it is there."""
+
+
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the options: the agent's, as far as they name what is read."""
     add = parser.add_argument
-    named = os.environ.get("NODE_NAME", "")
+    named = _default("node_name", "")
     add(
         "--node-name", default=named, required=not named, help="this node, as Kubernetes names it (default: $NODE_NAME)"
     )
     add("--kubeconfig", type=Path, metavar="FILE", help="how to reach the API server (default: as the agent does)")
-    kubelet = Path("/var/lib/kubelet")
-    add(
-        "--device-plugin-dir", type=Path, default=kubelet / "device-plugins", metavar="DIR", help="default: %(default)s"
-    )
-    add(
-        "--pod-resources-socket",
-        type=Path,
-        default=kubelet / "pod-resources/kubelet.sock",
-        metavar="SOCKET",
-        help="default: %(default)s",
-    )
-    add("--state-dir", type=Path, default=Path("/var/lib/nos-mig"), metavar="DIR", help="default: %(default)s")
-    add("--driver-root", type=Path, default=Path("/"), metavar="DIR", help="below which the NVIDIA driver lies")
+    for option, metavar, default in (
+        ("--device-plugin-dir", "DIR", "/var/lib/kubelet/device-plugins"),
+        ("--pod-resources-socket", "SOCKET", "/var/lib/kubelet/pod-resources/kubelet.sock"),
+        ("--state-dir", "DIR", "/var/lib/nos-mig"),
+        ("--driver-root", "DIR", "/"),
+    ):
+        name = option.removeprefix("--").replace("-", "_")
+        add(option, type=Path, default=_default(name, default), metavar=metavar, help="default: %(default)s")
     add(
         "--device-plugin",
         type=DevicePlugin,
         choices=list(DevicePlugin),
-        default=DevicePlugin.OWN,
-        help="as the agent's",
+        default=_default("device_plugin", DevicePlugin.OWN),
+        help="as the agent's (default: %(default)s)",
     )
     add("--output", choices=("text", "json"), default="text", help="default: %(default)s")
+
+
+def _default(name: str, otherwise: str) -> str:
+    return os.environ.get(VARIABLES[name]) or otherwise
 
 
 def run(args: argparse.Namespace) -> int:
