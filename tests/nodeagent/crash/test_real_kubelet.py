@@ -20,7 +20,7 @@ async def test_killed_at_any_step_of_making_and_taking_away_beside_a_running_pod
     making, taking_away = await kill_to_and_fro(
         real_node, agent, there=replace(back, wanted={0: [HELD, OTHER]}), back=back
     )
-    assert not making.left_out, making
-    assert not taking_away.left_out, taking_away
+    making.assert_all(at_least=12)
+    taking_away.assert_all(at_least=20)
     assert "after nvml-gpu-0: nvmlDeviceCreateGpuInstanceWithPlacement #1" in making.killed_at
     assert "after nvml-gpu-0: nvmlComputeInstanceDestroy #1" in taking_away.killed_at

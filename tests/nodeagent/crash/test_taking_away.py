@@ -17,7 +17,7 @@ DESTROYED = {
 async def test_killed_at_any_step_of_taking_away(nodes_of: MakeNodes, then: dict[int, list[str]] | None) -> None:
     """N1: whole, half-destroyed and destroyed slices end as the spec says, with no call more than needed."""
     found = await kill_at_every_step(Change({0: [OLD]}, {0: []}, then=then), nodes_of("a100-80gb"))
-    assert not found.left_out, found
+    found.assert_all(at_least=20)
     assert found.killed_at >= DESTROYED | {"before the ledger's rename #1", "before PATCH nodes status #1"}
 
 
@@ -25,5 +25,5 @@ async def test_what_a_pod_holds_stays_whenever_the_agent_is_killed(nodes_of: Mak
     """N1: of two unwanted slices the free one goes; the other keeps its Pod and its UUID, and nobody else gets it."""
     held, free = "1g.10gb@0+1", "1g.10gb@1+1"
     found = await kill_at_every_step(Change({0: [held, free]}, {0: []}, held=(0, held)), nodes_of("a100-80gb"))
-    assert not found.left_out, found
+    found.assert_all(at_least=19)
     assert found.killed_at >= DESTROYED
