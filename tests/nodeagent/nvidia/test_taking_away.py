@@ -29,6 +29,22 @@ async def test_a_change_of_geometry_costs_one_start(host: AgentHost, plugin: Nvi
     assert await plugin.counts() == {"nvidia.com/mig-3g.40gb": 1}
 
 
+async def test_a_slice_remade_with_another_profile_is_offered_under_that_one(
+    host: AgentHost, plugin: NvidiaDaemonSet
+) -> None:
+    """It has the UUID of the one before, which the kubelet lists under the old resource until the plugin enumerates again."""
+    host.start()
+    await host.want({0: ["3g.40gb@0+4"]})
+    (before,) = await host.until_free(0, "3g.40gb@0+4")
+    await host.want({0: ["4g.40gb@0+4"]})
+    (after,) = await host.until_free(0, "4g.40gb@0+4")
+    assert after.uuid == before.uuid
+    assert plugin.starts == 3
+    assert await plugin.counts() == {"nvidia.com/mig-4g.40gb": 1}
+    await host.run_pod("asks-for-the-new", "4g.40gb", "true")
+    await host.until_phase("asks-for-the-new", "Succeeded")
+
+
 async def test_a_used_slice_stays_and_goes_with_its_pod(host: AgentHost, plugin: NvidiaDaemonSet) -> None:
     """Invariant 2: who has it is known from PodResources alone, since nobody tells of an `Allocate`."""
     host.start()
