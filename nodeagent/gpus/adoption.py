@@ -20,7 +20,9 @@ _CUT: Final = (
     "it is cut into other compute instances than the one that fills it, which cannot be handed to a Pod: it is left alone; "
     "destroy those, fill it with one, and it is taken over"
 )
-_NO_CI: Final = "it holds no compute instance, and somebody may be about to make one: it is left alone; it is taken over once one fills it"
+_NO_CI: Final = (
+    "it holds no compute instance, and somebody may be about to make one: it is left alone; it is taken over once one fills it"
+)
 
 
 @dataclass(frozen=True, slots=True)

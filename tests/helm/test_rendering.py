@@ -130,7 +130,7 @@ def test_the_driver_is_mounted_only_where_it_is_not_the_nodes_own() -> None:
     [("/run/nvidia/driver", "/run/nvidia"), ("/run/nvidia/driver/", "/run/nvidia"), ("/driver", "/driver")],
 )
 def test_a_driver_container_that_is_replaced_shows_through_the_folder_above(root: str, mounted: str) -> None:
-    """A mount of the driver's root itself would go on showing the container that is gone; the node's whole root is never mounted."""
+    """A mount of the driver's root itself would go on showing the one that is gone; the node's whole root is never mounted."""
     pod = agent_pod(f"--set=nodeAgent.driverRoot={root}")
     [volume] = [volume for volume in pod["volumes"] if volume["name"] == "driver"]
     [mount] = [mount for mount in pod["containers"][0]["volumeMounts"] if mount["name"] == "driver"]
