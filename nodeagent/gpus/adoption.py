@@ -21,7 +21,8 @@ _CUT: Final = (
     "destroy those, fill it with one, and it is taken over"
 )
 _NO_CI: Final = (
-    "it holds no compute instance, and somebody may be about to make one: it is left alone; it is taken over once one fills it"
+    "it holds no compute instance, and somebody may be about to make one: it is left alone; "
+    "it is taken over once one fills it"
 )
 
 
