@@ -150,8 +150,3 @@ def handing_of(chosen: Options, edges: Edges) -> Handing:
 def boot_id_file() -> Path:
     """Where the kernel says which boot this is; a simulated node says it elsewhere."""
     return Path(os.environ.get("NOS_MIG_BOOT_ID_FILE", "/proc/sys/kernel/random/boot_id"))
-
-
-def load_library(root: Path) -> None:
-    """Load the driver's library from below another root, for one session."""
-    DriverLibrary(root).load()

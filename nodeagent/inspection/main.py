@@ -17,13 +17,14 @@ from typing import Final
 
 from kube.client import Api
 from kube.errors import ConfigError
+from nodeagent.gpus.driverlibrary import DriverLibrary
 from nodeagent.gpus.nvml import NvmlDriver
 from nodeagent.gpus.nvml_calls import Nvml
 from nodeagent.inspection.join import inspect
 from nodeagent.inspection.sources import read_sources
 from nodeagent.inspection.text import as_json, as_text
 from nodeagent.inspection.values import Sources, Unread
-from nodeagent.main import boot_id_file, load_library
+from nodeagent.main import boot_id_file
 from nodeagent.options import DevicePlugin
 
 WIDTH: Final = 200
@@ -82,7 +83,7 @@ def run(args: argparse.Namespace) -> int:
 
 
 async def _read(args: argparse.Namespace) -> Sources:
-    driver = NvmlDriver(Nvml(), find=functools.partial(load_library, args.driver_root))
+    driver = NvmlDriver(Nvml(), find=DriverLibrary(args.driver_root).load)
     ask = functools.partial(
         read_sources,
         args.node_name,
