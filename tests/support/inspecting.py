@@ -125,3 +125,14 @@ async def run_inspect(host: AgentHost, *options: str, with_driver: bool = True) 
     assert process.returncode is not None
     assert not err, err.decode()
     return Told(process.returncode, out.decode())
+
+
+async def until_agreed(host: AgentHost, *, within_s: float = 30.0) -> None:
+    """Run it again and again until it finds no difference."""
+    told: Told | None = None
+    try:
+        async with asyncio.timeout(within_s):
+            while told is None or told.status != 0:
+                told = await run_inspect(host)
+    except TimeoutError as error:
+        raise AssertionError(told.text if told else "no inspection ended") from error

@@ -1,11 +1,9 @@
 """`nos-mig inspect` beside a running agent on a real node, with the agent's own rights."""
 
-import asyncio
-
 from mig.migspec import SliceState
 from simgpu import SimNode
 from tests.support.agenthost import AgentHost, states
-from tests.support.inspecting import run_inspect
+from tests.support.inspecting import run_inspect, until_agreed
 
 
 def gi_at(sim: SimNode, gpu: int, start: int) -> int:
@@ -65,9 +63,7 @@ async def test_what_happened_behind_the_agents_back_is_found_before_it_looks(hos
         lambda status: states(status) == {"1g.10gb@0": "Free", "1g.10gb@1": "Free", "3g.40gb@4": "Foreign"},
         "the agent mends it",
     )
-    async with asyncio.timeout(30):
-        while (await run_inspect(host)).status != 0:  # the Node's count and the kubelet's list follow the report
-            await asyncio.sleep(0.1)
+    await until_agreed(host)  # the Node's count and the kubelet's list follow the report
 
 
 async def test_what_cannot_be_read_is_said_and_the_rest_is_shown(host: AgentHost) -> None:
