@@ -6,7 +6,7 @@ A Pod's Event repeats its condition, so that `kubectl describe pod` tells the st
 from typing import Final, Protocol
 
 from allocator.decisions import Outcome
-from allocator.fleet import Reason
+from allocator.placement.fleet import Reason
 from allocator.pods import MigPod
 from kube.events import ObjectRef
 

@@ -13,7 +13,7 @@ from typing import Final
 from allocator.decisions import Decisions, Memory
 from allocator.index import Index
 from allocator.metrics import Metrics
-from allocator.policy import Policy
+from allocator.placement.policy import Policy
 from allocator.round import decide
 from allocator.writer import Done, Writer
 from kube.lease import LeadershipLost

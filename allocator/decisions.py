@@ -7,7 +7,7 @@ was made for. Decisions of one round do not depend on one another, so the writer
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
-from allocator.fleet import Reason
+from allocator.placement.fleet import Reason
 from allocator.pods import MigPod
 from allocator.view import Spot
 from mig.migspec import Spec

@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 
 from allocator.decisions import Memory, Outcome, PodWrite
-from allocator.fleet import Reason
+from allocator.placement.fleet import Reason
 from allocator.pods import MigPod
 from allocator.view import Slots, Spot, Tracked, View
 from mig.demand import Need, claim_for

@@ -8,7 +8,7 @@ import math
 from collections.abc import Iterable, Mapping
 from typing import Any
 
-from allocator.fleet import HostPort, NodeFacts, Requirement, Resources, Taint, Toleration, Wish
+from allocator.placement.fleet import HostPort, NodeFacts, Requirement, Resources, Taint, Toleration, Wish
 from mig.demand import all_containers, needs_of
 from mig.profiles import is_mig_resource
 from mig.quantity import parse_quantity

@@ -9,8 +9,8 @@ from dataclasses import dataclass, field, replace
 from typing import Final
 
 from allocator.desk import Desk
-from allocator.fit import misfit
-from allocator.fleet import NOTHING, HostPort, NodeView, Resources
+from allocator.placement.fit import misfit
+from allocator.placement.fleet import NOTHING, HostPort, NodeView, Resources
 from allocator.pods import MigPod
 from allocator.view import NO_LOAD, Tracked, gpu_views
 from mig.profiles import Profile

@@ -11,7 +11,7 @@ from types import MappingProxyType
 from typing import Any
 
 from allocator.facts import node_facts
-from allocator.fleet import HostPort, NodeFacts, Resources
+from allocator.placement.fleet import HostPort, NodeFacts, Resources
 from allocator.pods import MigPod, Pod, PodReader
 from allocator.shelf import Seen, Shelf
 from allocator.view import Broken, PlainLoad, Stored, Tracked, View, follow

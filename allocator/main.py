@@ -20,7 +20,7 @@ from allocator.geometryfile import GeometryFile
 from allocator.index import Index
 from allocator.metrics import Metrics
 from allocator.obituaries import Obituaries
-from allocator.policy import Tiny
+from allocator.placement.policy import Tiny
 from allocator.watching import Watches
 from allocator.writer import Writer
 from kube.client import Api

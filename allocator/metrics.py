@@ -7,7 +7,7 @@ from typing import Final
 from prometheus_client import CollectorRegistry, Gauge, Histogram
 from prometheus_client import Counter as Total
 
-from allocator.fleet import Reason
+from allocator.placement.fleet import Reason
 
 _PREFIX: Final = "nos_mig_allocator"
 _ROUND_S: Final = (0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1.0)

@@ -10,11 +10,11 @@ from dataclasses import dataclass
 from typing import Final
 
 from allocator.desk import Desk
-from allocator.fleet import Reason
 from allocator.fleetview import COMES_BACK_S, Fleet
-from allocator.place import Placement, place
+from allocator.placement.fleet import Reason
+from allocator.placement.place import Placement, place
+from allocator.placement.policy import Policy
 from allocator.pods import MigPod
-from allocator.policy import Policy
 
 UNSCHEDULABLE_S: Final = 5.0
 """How long a Pod whose slices are ready may stay unbound after the scheduler found no node for it."""

@@ -11,7 +11,7 @@ from typing import Final
 
 from allocator.decisions import Create, LabelAgent, Remove
 from allocator.desk import Desk, owned_by
-from allocator.fleet import NodeFacts
+from allocator.placement.fleet import NodeFacts
 from allocator.view import Tracked
 from mig.migspec import StatusGpu
 from mig.names import AGENT_LABEL

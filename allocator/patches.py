@@ -10,7 +10,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 from allocator.decisions import Outcome, PodWrite, Write
-from allocator.fleet import Reason
+from allocator.placement.fleet import Reason
 from allocator.pods import MigPod
 from mig.migspec_json import spec_to_json
 from mig.names import AGENT_LABEL, ALLOCATION_ANNOTATION, CONDITION, GATE

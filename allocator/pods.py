@@ -11,7 +11,7 @@ from functools import cached_property
 from typing import Any, Final
 
 from allocator.facts import host_ports, pod_requests, wish_of
-from allocator.fleet import NOTHING, HostPort, Resources, Wish
+from allocator.placement.fleet import NOTHING, HostPort, Resources, Wish
 from mig.demand import Allotment, Need, allocation_from_annotation, asks_for_mig
 from mig.names import ALLOCATION_ANNOTATION, CONDITION, GATE
 from mig.profiles import ProfileNameError

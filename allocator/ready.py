@@ -9,8 +9,8 @@ from typing import Final
 
 from allocator.decisions import PodWrite
 from allocator.desk import Desk
-from allocator.fleet import Reason
 from allocator.fleetview import Fleet
+from allocator.placement.fleet import Reason
 from allocator.pods import MigPod
 from allocator.view import Spot
 from mig.demand import Allotment, allocation_to_annotation

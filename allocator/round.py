@@ -15,7 +15,7 @@ from allocator.fleetview import Fleet
 from allocator.found import take_in
 from allocator.moving import move
 from allocator.nodelife import live
-from allocator.policy import Policy
+from allocator.placement.policy import Policy
 from allocator.ready import let_go
 from allocator.release import release
 from allocator.settle import settle

@@ -9,7 +9,7 @@ from typing import Final
 
 from allocator.decisions import Outcome, PodWrite
 from allocator.desk import Desk
-from allocator.fleet import Reason
+from allocator.placement.fleet import Reason
 from allocator.pods import MigPod
 
 FIRST_WORD_S: Final = 1.0

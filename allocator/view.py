@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import Final
 
-from allocator.fleet import NOTHING, GpuView, HostPort, NodeFacts, Resources
+from allocator.placement.fleet import NOTHING, GpuView, HostPort, NodeFacts, Resources
 from allocator.pods import MigPod
 from mig.geometries import Geometries
 from mig.migspec import Claim, MigMode, MigSpec, SliceState, StatusGpu, StatusSlice

@@ -8,12 +8,12 @@ from dataclasses import replace
 from typing import Final
 
 from allocator.desk import Desk
-from allocator.fleet import NodeView, Reason, Wish
 from allocator.fleetview import Fleet
 from allocator.moving import shunned
-from allocator.place import Placement, Refusal, after, place
+from allocator.placement.fleet import NodeView, Reason, Wish
+from allocator.placement.place import Placement, Refusal, after, place
+from allocator.placement.policy import Policy
 from allocator.pods import MigPod
-from allocator.policy import Policy
 
 _MOST_LOOKS: Final = 2000
 _LEAST_PLACED: Final = 8

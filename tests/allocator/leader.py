@@ -12,7 +12,7 @@ from allocator.decisions import Decisions, Memory
 from allocator.index import Index, key_of, read_node, read_spec
 from allocator.metrics import Metrics
 from allocator.patches import fence_patch
-from allocator.policy import Tiny
+from allocator.placement.policy import Tiny
 from allocator.round import decide
 from allocator.shelf import Shelf
 from allocator.view import Spot

@@ -6,8 +6,8 @@ from typing import Any
 import pytest
 
 from allocator.facts import node_facts, pod_requests, wish_of
-from allocator.fit import misfit
-from allocator.fleet import HostPort, NodeView, Resources
+from allocator.placement.fit import misfit
+from allocator.placement.fleet import HostPort, NodeView, Resources
 
 NODE: dict[str, Any] = {
     "metadata": {

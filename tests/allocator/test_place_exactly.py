@@ -5,9 +5,9 @@ from itertools import product
 from hypothesis import given
 from hypothesis import strategies as st
 
-from allocator.fleet import GpuView, NodeFacts, NodeView, Resources, Wish
-from allocator.place import Placement, after, place
-from allocator.policy import Tiny
+from allocator.placement.fleet import GpuView, NodeFacts, NodeView, Resources, Wish
+from allocator.placement.place import Placement, after, place
+from allocator.placement.policy import Tiny
 from mig.demand import Need
 from mig.geometries import ANYTHING
 from mig.occupancy import Placed, first_fault, moves

@@ -4,9 +4,9 @@ from dataclasses import replace
 
 import pytest
 
-from allocator.fleet import GpuView, NodeFacts, NodeView, Resources, Wish
-from allocator.place import Placement, Refusal, after, place
-from allocator.policy import Tiny
+from allocator.placement.fleet import GpuView, NodeFacts, NodeView, Resources, Wish
+from allocator.placement.place import Placement, Refusal, after, place
+from allocator.placement.policy import Tiny
 from mig.demand import Need
 from mig.geometries import ANYTHING, parse_geometries
 from mig.occupancy import Placed

@@ -20,7 +20,7 @@ from kube.events import EventRecorder
 from kube.listwatch import Timing
 from tests.support.apiserver import ApiServer, api_server
 from tests.support.objectstore import StatusError
-from tests.webhook.waiting import until
+from tests.support.waiting import until
 from webhook.authority import Names, new_leaf
 from webhook.certificates import (
     BUNDLE_KEY,

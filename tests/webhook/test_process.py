@@ -16,7 +16,7 @@ import pytest
 
 from tests.support.admission import ONE, container, patch_of, pod, review
 from tests.support.apiserver import ApiServer, api_server
-from tests.webhook.waiting import until, until_answered
+from tests.support.waiting import until, until_answered
 
 CONFIGURATIONS = "apis/admissionregistration.k8s.io/v1/mutatingwebhookconfigurations"
 GOOD = review(pod(container("main", {ONE: "1"})))

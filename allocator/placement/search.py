@@ -9,8 +9,8 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Final, Self
 
-from allocator.fleet import GpuView, NodeView, Wish
-from allocator.policy import Policy
+from allocator.placement.fleet import GpuView, NodeView, Wish
+from allocator.placement.policy import Policy
 from mig.demand import Need
 from mig.geometries import Geometries
 from mig.occupancy import Placed, fits_beside, legal_starts

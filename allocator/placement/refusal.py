@@ -8,8 +8,8 @@ from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 
-from allocator.fleet import GpuView, NodeView, Reason, Wish
-from allocator.search import Placer
+from allocator.placement.fleet import GpuView, NodeView, Reason, Wish
+from allocator.placement.search import Placer
 from mig.geometries import ANYTHING
 from mig.occupancy import occupied
 from mig.profiles import Profile

@@ -7,7 +7,7 @@ that the scheduler refuses for those is given a slice elsewhere after a few seco
 
 from collections.abc import Sequence
 
-from allocator.fleet import NodeView, Requirement, Wish
+from allocator.placement.fleet import NodeView, Requirement, Wish
 from mig.names import PARTITIONING_LABEL, PARTITIONING_MIG
 
 

@@ -7,11 +7,11 @@ allocator knows placement by this module alone.
 from collections.abc import Sequence
 from dataclasses import replace
 
-from allocator.fit import misfit
-from allocator.fleet import NodeView, Wish
-from allocator.policy import Policy
-from allocator.refusal import Refusal, refuse
-from allocator.search import Choice, Placement, Placer
+from allocator.placement.fit import misfit
+from allocator.placement.fleet import NodeView, Wish
+from allocator.placement.policy import Policy
+from allocator.placement.refusal import Refusal, refuse
+from allocator.placement.search import Choice, Placement, Placer
 from mig.geometries import Geometries
 
 __all__ = ["Choice", "Placement", "Refusal", "after", "place"]

@@ -1,0 +1,1 @@
+"""Where a slice goes. Pure: no I/O, no clock, no randomness; the allocator and the simulator use one engine."""
