@@ -11,6 +11,6 @@ from simulate.policies.scan import Rank, Scan
 class FirstFit(Scan):
     """The lowest index, then the lowest start."""
 
-    def rank(self, space: StateSpace, state: int, place: Place) -> Rank:  # noqa: ARG002 - all GPUs are equally good
+    def rank(self, space: StateSpace, state: int, kind: int, place: Place) -> Rank:  # noqa: ARG002 - all GPUs are equally good
         """Every GPU is as good as another."""
         return ()

@@ -22,22 +22,36 @@ class Fleet:
         self.spaces: list[StateSpace] = [space_of(shape) for shape in shapes]
         self.states: list[int] = [EMPTY] * len(shapes)
         self.per_node = per_node
-        self.free_on_node: list[int] = [
+        self._on_node = [
             sum(shape.width for shape in shapes[first : first + per_node]) for first in range(0, len(shapes), per_node)
         ]
-        """Free memory slices by node."""
+        self._free_on_node = list(self._on_node)
         self.groups: list[tuple[StateSpace, range | list[int]]] = self._grouped()
         """Each space with the GPUs that are in it, ascending."""
+        # By group and kind, a byte by state: whether one more fits. A space may still grow.
+        self._fits: dict[tuple[int, int], bytearray] = {}
 
-    def gpus_of(self, node: int) -> range:
-        """The GPUs of a node."""
-        first = node * self.per_node
-        return range(first, min(first + self.per_node, len(self.states)))
+    def free_share(self, node: int) -> float:
+        """The share of a node's memory slices that are free."""
+        return self._free_on_node[node] / self._on_node[node]
 
-    def first_place(self, gpu: int, profile: Profile) -> Place | None:
-        """The lowest legal start for one more slice on a GPU."""
-        places = self.places(gpu, profile)
-        return places[0] if places else None
+    def first_fits(self, profile: Profile) -> dict[int, int]:
+        """The first GPU on each node on which one more slice has a legal start, by node, ascending."""
+        first: dict[int, int] = {}
+        states, per_node = self.states, self.per_node
+        for group, (space, gpus) in enumerate(self.groups):
+            kind = space.kinds.get(profile)
+            if kind is None:
+                continue
+            fits = self._fits.setdefault((group, kind), bytearray())
+            if len(fits) < len(space):
+                fits.extend(bool(space.places(state, kind)) for state in range(len(fits), len(space)))
+            for gpu in gpus:
+                if fits[states[gpu]]:
+                    node = gpu // per_node
+                    if first.get(node, gpu) >= gpu:
+                        first[node] = gpu
+        return first if len(self.groups) == 1 else dict(sorted(first.items()))
 
     def places(self, gpu: int, profile: Profile) -> tuple[Place, ...]:
         """Every legal start for one more slice on a GPU, ascending."""
@@ -50,14 +64,14 @@ class Fleet:
         start, after = place
         placed = self.spaces[gpu].placed[self.spaces[gpu].kinds[profile]][start]
         self.states[gpu] = after
-        self.free_on_node[gpu // self.per_node] -= placed.window.size
+        self._free_on_node[gpu // self.per_node] -= placed.window.size
         return Spot(gpu, placed, reused)
 
     def drop(self, spot: Spot) -> None:
         """A slice is gone."""
         gpu = spot.gpu
         self.states[gpu] = self.spaces[gpu].without(self.states[gpu], spot.placed)
-        self.free_on_node[gpu // self.per_node] += spot.placed.window.size
+        self._free_on_node[gpu // self.per_node] += spot.placed.window.size
 
     def _grouped(self) -> list[tuple[StateSpace, range | list[int]]]:
         members: dict[int, list[int]] = {}

@@ -1,7 +1,7 @@
 """The form of most policies: look at every GPU and take the best, by a rank that depends on the GPU's state alone.
 
 What is best on a GPU of one state is worked out once and kept, so that a look costs a list access and a comparison. Equal ranks
-go to the GPU of the lowest index. A policy that is one file supplies `rank`.
+go to the GPU of the lowest index, and on one GPU to the lowest start. A policy that is one file supplies `rank`.
 """
 
 from abc import ABC, abstractmethod
@@ -20,7 +20,7 @@ _Best = tuple[Rank, Place]
 
 
 class Scan(ABC):
-    """A `Placer` that takes the place of the lowest rank in the whole fleet, and on a GPU among equals the lowest start."""
+    """A `Placer` that takes the place of the lowest rank in the whole fleet."""
 
     def __init__(self, shapes: Sequence[GpuShape], *, per_node: int = 8) -> None:
         self._fleet = Fleet(shapes, per_node=per_node)
@@ -28,8 +28,8 @@ class Scan(ABC):
         self._known: dict[tuple[int, int], list[_Best | None]] = {}
 
     @abstractmethod
-    def rank(self, space: StateSpace, state: int, place: Place) -> Rank:
-        """How good it is to go from a state to the one after, at that start."""
+    def rank(self, space: StateSpace, state: int, kind: int, place: Place) -> Rank:
+        """How good it is that a GPU in a state takes a slice of a kind there."""
 
     def place(self, profile: Profile, *, now: float, until: float | None = None) -> Spot | None:  # noqa: ARG002 - no clock
         """Take the best place of the fleet, or None where the profile fits nowhere."""
@@ -54,5 +54,4 @@ class Scan(ABC):
         self._fleet.drop(spot)
 
     def _best(self, space: StateSpace, state: int, kind: int) -> _Best | None:
-        ranked = [(self.rank(space, state, place), place) for place in space.places(state, kind)]
-        return min(ranked) if ranked else None
+        return min(((self.rank(space, state, kind, place), place) for place in space.places(state, kind)), default=None)

@@ -11,6 +11,6 @@ from simulate.policies.scan import Rank, Scan
 class Spread(Scan):
     """The most free memory slices, then the lowest index, then the lowest start."""
 
-    def rank(self, space: StateSpace, state: int, place: Place) -> Rank:  # noqa: ARG002 - wherever it fits
+    def rank(self, space: StateSpace, state: int, kind: int, place: Place) -> Rank:  # noqa: ARG002 - wherever it fits
         """By free memory slices, most first."""
         return (-space.free[state],)
