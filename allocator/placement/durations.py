@@ -1,0 +1,137 @@
+"""What a declared lifetime adds to a place's value: slices that end together leave whole GPUs, halves and pairs free together.
+
+The penalty is in the unit of the value tables and is taken off a move's gain. It is never negative, so a gain is an upper bound
+of a score, and it grows on either side of the moment at which the GPU's last slice ends: a search may stop early and lose nothing.
+Only differences between places of one demand mean something. Slices without a declared lifetime get no penalty, and nothing here
+reads a clock: all times are in seconds from now, and the scale of time is an argument.
+"""
+
+import json
+from dataclasses import dataclass
+from functools import lru_cache
+from importlib.resources import files
+from math import exp, log, log1p
+from typing import Any, Final, Self
+
+from mig.placements import GpuShape, Window
+
+_EULER: Final = 0.5772156649015329
+"""The mean of ln(mean / x) over exponential x: turns a mean of logarithms into the mean of exponential lifetimes."""
+
+_HALF_LIFE: Final = 500
+"""Declared lifetimes after which an old one counts half: that of the learned demand mix."""
+
+
+@dataclass(frozen=True, slots=True)
+class Weights:
+    """What one scope counts: by how much the new slice `outlives` all in it, is `outlived` there, or comes `alone` into it."""
+
+    outlives: float
+    outlived: float
+    alone: float
+
+
+@dataclass(frozen=True, slots=True)
+class Coefficients:
+    """Tuned numbers, from `coefficients.json`; `bench.tuning.search` makes them. `curve` is per mean lifetime."""
+
+    gpu: Weights
+    half: Weights
+    pair: Weights
+    curve: float
+
+    @classmethod
+    def read(cls, data: dict[str, Any]) -> Self:
+        """From the JSON object under "durations". Raises `ValueError` where a number would break the promise of a bound."""
+        gpu, half, pair = (Weights(**data[scope]) for scope in ("gpu", "half", "pair"))
+        found = cls(gpu=gpu, half=half, pair=pair, curve=data["curve"])
+        weights = (found.gpu, found.half, found.pair)
+        if min(found.curve, *(min(w.outlives, w.outlived, w.alone) for w in weights)) < 0:
+            raise ValueError('a coefficient under "durations" is negative; run bench.tuning.search to make them anew')
+        return found
+
+
+class Durations:
+    """The penalty as a function; one object serves all GPUs."""
+
+    def __init__(self, coefficients: Coefficients) -> None:
+        self.coefficients = coefficients
+        self._curve = coefficients.curve
+        self._gpu = coefficients.gpu
+        self._half = coefficients.half
+        self._pair = coefficients.pair
+
+    def of_gpu(self, lasts: float, left: float | None, *, scale: float) -> float:
+        """The GPU's part: a lower bound of `penalty` for every window of it, and the same for all of them."""
+        return _part(self._gpu, lasts, left, self._curve / scale)
+
+    def penalty(
+        self, lasts: float, *, scale: float, gpu: float | None, half: float | None, pair: float | None
+    ) -> float:
+        """How much less a place is worth to a slice that declares to last `lasts` seconds.
+
+        `gpu`, `half` and `pair` are the seconds until the last slice there ends, None where nothing lies (also where the window
+        has no such scope: that is so at all places of a profile or at none). `scale` is the mean declared lifetime, above 0.
+        """
+        curve = self._curve / scale
+        return (
+            _part(self._gpu, lasts, gpu, curve)
+            + _part(self._half, lasts, half, curve)
+            + _part(self._pair, lasts, pair, curve)
+        )
+
+
+def _part(weights: Weights, lasts: float, left: float | None, curve: float) -> float:
+    """Concave: whether ends differ at all counts more than by how much, and so a lifetime that is wrong by a factor does little."""
+    if left is None:
+        return weights.alone * log1p(curve * lasts)
+    over = lasts - left if left > 0 else lasts
+    return weights.outlives * log1p(curve * over) if over > 0 else weights.outlived * log1p(-curve * over)
+
+
+@dataclass(frozen=True, slots=True)
+class Scale:
+    """The mean declared lifetime, learned: the unit in which lifetimes are compared.
+
+    Exponentially weighted, and from logarithms, so that one job of a year among jobs of minutes does not move it far; for
+    exponential lifetimes it is their mean.
+    """
+
+    mean_log: float = 0.0
+    weight: float = 0.0
+
+    @property
+    def seconds(self) -> float | None:
+        """The mean, or None while nothing was declared."""
+        return exp(self.mean_log + _EULER) if self.weight else None
+
+    def after(self, lasts: float) -> "Scale":
+        """The scale once one more lifetime, above 0 seconds, was declared."""
+        weight = self.weight * 0.5 ** (1 / _HALF_LIFE) + 1
+        return Scale(self.mean_log + (log(lasts) - self.mean_log) / weight, weight)
+
+
+Scopes = tuple[Window | None, Window | None]
+"""The half of the grid and the aligned pair of smallest windows in which a window lies; None where it fills or crosses it."""
+
+
+@lru_cache(maxsize=256)
+def scopes_of(shape: GpuShape) -> dict[Window, Scopes]:
+    """The scopes of every legal window of a shape. A pair that is no smaller than the half is left out."""
+    half, pair = shape.width // 2, 2 * min((offer.size for offer in shape.offers), default=0)
+    windows = {window for offer in shape.offers for window in offer.windows()}
+    return {window: (_around(window, half), _around(window, pair) if pair < half else None) for window in windows}
+
+
+def _around(window: Window, size: int) -> Window | None:
+    if window.size >= size:
+        return None
+    around = Window(window.start // size * size, size)
+    return around if window.end <= around.end else None
+
+
+@lru_cache(maxsize=1)
+def tuned() -> Durations:
+    """With the coefficients that are shipped."""
+    data = json.loads(files(__package__).joinpath("coefficients.json").read_text())
+    return Durations(Coefficients.read(data["durations"]))
