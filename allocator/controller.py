@@ -1,7 +1,8 @@
 """The loop of a term: wait for a change, decide, write, and again; one round at a time.
 
 A change is acted on within milliseconds; changes that come together are decided together. While somebody waits, a tick lets time
-limits fall due; else the loop sleeps for long. All that it holds between rounds is a `Memory`, which may be lost.
+limits fall due; else the loop sleeps for long. All that it holds between rounds is a `Memory`, which may be lost. Before each
+round the demand mix learns from the Pods that are new.
 """
 
 import asyncio
@@ -12,6 +13,7 @@ from typing import Final
 
 from allocator.decisions import Decisions, Memory
 from allocator.index import Index
+from allocator.learning import Learning
 from allocator.metrics import Metrics
 from allocator.placement.policy import Policy
 from allocator.round import decide
@@ -40,6 +42,7 @@ class Controller:
         *,
         epoch: int,
         policy: Policy,
+        learning: Learning,
         metrics: Metrics,
         wake: asyncio.Event,
         clock: Callable[[], float] = time.monotonic,
@@ -48,6 +51,7 @@ class Controller:
         self._writer = writer
         self._epoch = epoch
         self._policy = policy
+        self._learning = learning
         self._metrics = metrics
         self._wake = wake
         self._clock = clock
@@ -79,6 +83,7 @@ class Controller:
     def _decide(self) -> Decisions:
         with self._metrics.round_seconds.time():
             view = self._index.view(self._epoch)
+            self._learning.look(view.pods)
             decisions = decide(view, now=self._clock(), memory=self._memory, policy=self._policy)
         self._metrics.rounds.inc()
         self._metrics.waits(outcome.reason for outcome in decisions.outcomes.values())

@@ -9,7 +9,7 @@ import asyncio
 import os
 import socket
 import uuid
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from importlib.metadata import version
 from typing import Final
 
@@ -18,6 +18,7 @@ from allocator.controller import Controller
 from allocator.fence import fence, highest_epoch
 from allocator.geometryfile import GeometryFile
 from allocator.index import Index
+from allocator.learning import Learning
 from allocator.metrics import Metrics
 from allocator.obituaries import Obituaries
 from allocator.placement.policy import Tiny
@@ -27,7 +28,7 @@ from kube.client import Api
 from kube.errors import ConfigError
 from kube.events import EventRecorder
 from kube.lease import LeadershipLost, LeaseElection
-from mig.names import LEASE
+from mig.names import LEASE, MIX_ANNOTATION
 from runtime import logs
 from runtime.args import CommonArgs, add_common_args
 from runtime.health import serve_health
@@ -74,12 +75,13 @@ async def _serve(args: argparse.Namespace) -> None:
             lease_s=args.lease_duration,
             renew_s=args.renew_deadline,
             retry_s=args.retry_period,
+            annotations=term.annotations,
         )
         health = serve_health(host=common.health_host, port=common.health_port, registry=registry, ready=term.unready)
         async with health as url, asyncio.TaskGroup() as group:
             write_ready_file(common.ready_file, health_url=url)
             events = group.create_task(recorder.run(), name="events")
-            await election.lead(term.run)
+            await election.lead(lambda epoch: term.run(epoch, mix=election.inherited.get(MIX_ANNOTATION, "")))
             events.cancel()
 
 
@@ -94,6 +96,7 @@ class Term:
         self._namespace = namespace
         self._geometries = geometries
         self._index: Index | None = None
+        self._learning: Learning | None = None
 
     def unready(self) -> Sequence[str]:
         """A process that stands by is ready to take over; one that leads is ready when it has listed everything."""
@@ -101,8 +104,16 @@ class Term:
             return ()
         return ("leading, but not everything has been listed yet; see the log for what cannot be watched",)
 
-    async def run(self, epoch: int) -> None:
-        """Lead with this epoch until cancelled. Raises `LeadershipLost` when another term has begun."""
+    def annotations(self) -> Mapping[str, str]:
+        """What the Lease is to carry for our successor; nothing that has not been looked at is overwritten."""
+        text = self._learning.annotation if self._learning is not None else ""
+        return {MIX_ANNOTATION: text} if text else {}
+
+    async def run(self, epoch: int, *, mix: str = "") -> None:
+        """Lead with this epoch until cancelled; `mix` is the Lease's annotation as our predecessor left it.
+
+        Raises `LeadershipLost` when another term has begun.
+        """
         metrics = self._metrics
         metrics.leading.set(1)
         metrics.epoch.set(epoch)
@@ -110,6 +121,7 @@ class Term:
             await fence(self._api, epoch=epoch)
             wake = asyncio.Event()
             self._index = index = Index(on_change=wake.set)
+            self._learning = learning = Learning(mix)
             obituaries = Obituaries(self._api, self._emit)
             writer = Writer(
                 self._api,
@@ -119,7 +131,9 @@ class Term:
                 metrics=metrics,
                 released=obituaries.released,
             )
-            controller = Controller(index, writer, epoch=epoch, policy=Tiny(), metrics=metrics, wake=wake)
+            controller = Controller(
+                index, writer, epoch=epoch, policy=Tiny(), learning=learning, metrics=metrics, wake=wake
+            )
             watches = Watches(self._api, index, metrics, on_listed=wake.set)
             file = GeometryFile(on_error=self._complain)
             async with asyncio.TaskGroup() as group:
@@ -128,6 +142,7 @@ class Term:
                 group.create_task(obituaries.run(), name="obituaries")
         finally:
             self._index = None
+            self._learning = None
             metrics.leading.set(0)
 
     def _complain(self, complaint: str) -> None:

@@ -38,6 +38,10 @@ AGENT_LEAVING: Final = "AgentLeaving"
 """The reason of a MigSpec's condition `Healthy` while the node's agent ends, and until its successor reports."""
 
 LEASE: Final = "nos-mig-allocator"
+
+MIX_ANNOTATION: Final = "nos.nebuly.com/placement-mix"
+"""Annotation of the Lease, kept by the allocator that leads: the demand mix that it has learned, for its successor."""
+
 METRICS_PREFIX: Final = "nos_mig_"
 
 RESOURCE_PREFIX: Final = "nvidia.com/mig-"
