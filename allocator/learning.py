@@ -89,6 +89,11 @@ class Learning:
         """What a successor is to inherit; empty before the first look: what stands there then stays."""
         return self._text
 
+    @property
+    def remembered(self) -> int:
+        """How many Pods it knows by uid; at most twice as many as there are, and those of the last look."""
+        return len(self._known)
+
     def look(self, pods: Mapping[str, MigPod]) -> None:
         """Take in the Pods that there are, by uid: all of them, each time."""
         fresh = [pod for uid, pod in pods.items() if uid not in self._known and pod.needs]
