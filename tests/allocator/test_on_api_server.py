@@ -10,6 +10,7 @@ import json
 import re
 import signal
 import sys
+from collections import Counter
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -20,6 +21,7 @@ from allocator.watching import MIGSPECS
 from cluster.cluster import Cluster
 from kube.client import Api
 from kube.resource import EVENTS, LEASES, NODES, PODS
+from mig.demand import request_of
 from mig.migspec import Condition, MigMode, SliceState, Status, StatusGpu, StatusSlice
 from mig.migspec_json import migspec_from_json, status_to_json
 from tests.allocator import objects
@@ -164,6 +166,30 @@ async def test_a_killed_leader_is_followed_by_one_that_finishes_its_work(
         assert "n2" in (pod["status"].get("nominatedNodeName"), pod["spec"].get("nodeName"))
         epochs = {obj["spec"]["leaderEpoch"] for obj in (await admin.list(MIGSPECS))[0]}
         assert epochs == {lease["spec"]["leaseTransitions"] + 1}, "every MigSpec is fenced by the new leader"
+
+
+async def test_what_a_leader_learned_of_the_demand_is_what_its_successor_starts_with(
+    cluster: Cluster, admin: Api, tmp_path: Path
+) -> None:
+    """L10. The Pods of the tests before are found and counted, too: each once, by whichever leader."""
+    async with allocator(cluster, tmp_path, "teacher"):
+        await admin.create(PODS, {"apiVersion": "v1", "kind": "Pod", **_pod("c", "4g.40gb", "4g.40gb")})
+        await eventually(lambda: _has_learned(admin, "teacher"))
+    async with allocator(cluster, tmp_path, "pupil"):
+        await eventually(lambda: _has_learned(admin, "pupil"))
+        await admin.create(PODS, {"apiVersion": "v1", "kind": "Pod", **_pod("d", "2g.20gb")})
+        await eventually(lambda: _has_learned(admin, "pupil", "2g.20gb"))
+
+
+async def _has_learned(api: Api, leader: str, *more: str) -> bool:
+    """Whether this leader has written all the Pods of this file, by profile; never more than there are."""
+    lease = await api.get(LEASES, "nos-mig-allocator", namespace=NAMESPACE)
+    text = (lease["metadata"].get("annotations") or {}).get("nos.nebuly.com/placement-mix", "{}")
+    arrivals = {name: round(weight) for name, weight in json.loads(text).get("arrivals", {}).items()}
+    pods = (await api.list(PODS))[0]
+    asked = Counter(str(profile) for pod in pods for profile in request_of(pod["spec"]).values())
+    assert not Counter(arrivals) - asked, "some Pod was counted twice"
+    return lease["spec"].get("holderIdentity") == leader and arrivals == asked and arrivals.keys() >= set(more)
 
 
 def _pod(name: str, *profiles: str, **spec: Any) -> dict[str, Any]:
