@@ -16,7 +16,7 @@ from simulate.policies.fgd import Fgd
 from simulate.policies.first_fit import FirstFit
 from simulate.policies.hami import Hami
 from simulate.policies.instaslice import InstaSlice
-from simulate.policies.mfi import Mfi
+from simulate.policies.mfi import Mfi, MfiAll
 from simulate.policies.nos import Nos
 from simulate.policies.spread import Spread
 
@@ -37,6 +37,7 @@ _POLICIES: Mapping[str, Callable[[_Order], Placer]] = {
     "best-fit": lambda order: BestFit(order.shapes, per_node=order.per_node),
     "best-index": lambda order: BestIndex(order.shapes, per_node=order.per_node),
     "mfi": lambda order: Mfi(order.shapes, per_node=order.per_node),
+    "mfi-all": lambda order: MfiAll(order.shapes, per_node=order.per_node),
     "instaslice": lambda order: InstaSlice(order.shapes, per_node=order.per_node),
     "dra": lambda order: Dra(order.shapes, per_node=order.per_node, seed=order.seed),
     "hami": lambda order: Hami(order.shapes, per_node=order.per_node),

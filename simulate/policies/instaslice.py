@@ -1,8 +1,8 @@
 """InstaSlice (the dynamic accelerator slicer of OpenShift): the node with the most free slices, there the first GPU and start.
 
-From its public sources of 2025: the scheduler plugin scores a node by the share of its memory slices that are free, and its filter
-has already chosen, on each node, the first GPU in order on which the profile has a free start, and the first such start. (The
-operator of 2024 took the first node by name instead; that is first fit.)
+From its public sources: the scheduler plugin scores a node by the share of its memory slices that are free, and its filter has
+already chosen, on each node, the first GPU in order on which the profile has a free start, and the first such start. (The operator
+before it took the first node by name instead; that is first fit.)
 """
 
 from collections.abc import Sequence

@@ -7,7 +7,7 @@ from simulate.policies.best_fit import BestFit
 from simulate.policies.best_index import BestIndex
 from simulate.policies.fgd import Fgd
 from simulate.policies.first_fit import FirstFit
-from simulate.policies.mfi import Mfi
+from simulate.policies.mfi import Mfi, MfiAll
 from simulate.policies.scan import Scan
 from simulate.policies.spread import Spread
 from tests.simulate.policies.laying import A30, A100, fleet, lay, profile, went
@@ -103,13 +103,21 @@ def test_mfi_does_not_count_profiles_larger_than_what_is_free() -> None:
     assert placer.score(space, space.after(0, space.kinds[profile("3g.40gb")], 4)) == 3 * 1 + 2 * 2 + 2 + 4
 
 
+def test_mfi_of_all_profiles_counts_them_too() -> None:
+    """The same half at 4 breaks the one window of 7g.80gb as well."""
+    placer = MfiAll(fleet(1))
+    space = placer._fleet.spaces[0]
+
+    assert placer.score(space, space.after(0, space.kinds[profile("3g.40gb")], 4)) == 3 * 1 + 2 * 2 + 2 + 4 + 8
+
+
 def test_mfi_takes_the_least_growth_wherever_it_is() -> None:
     placer = Mfi(fleet(2))
 
     assert went(placer, "1g.10gb") == (0, 6)
 
 
-@pytest.mark.parametrize("name", ["first-fit", "spread", "best-fit", "best-index", "mfi", "fgd"])
+@pytest.mark.parametrize("name", ["first-fit", "spread", "best-fit", "best-index", "mfi", "mfi-all", "fgd"])
 def test_a_fleet_of_two_models_is_looked_at_as_one(name: str) -> None:
     """A profile goes to the model that offers it, at that GPU's place in the list."""
     placer = make(name, [A30, A100, A30])
