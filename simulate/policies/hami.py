@@ -1,11 +1,11 @@
 """HAMi's default for dynamic MIG: fixed templates in fixed order, the fullest node first, the emptiest GPU on it.
 
 From the public sources of HAMi (`knownMigGeometries`, `nodeSchedulerPolicy: binpack`, `gpuSchedulerPolicy: spread`), as they were
-before its rework that reads placements from the driver.
-An idle GPU is cut as a whole by the first template that has an instance with the memory asked for: seven of one slice, three of two
-and one of one, two of three, one of seven, in this order. A GPU in use keeps its template until its last instance is free, and
-gives the first free instance with memory enough, however large. A request is an amount of memory: `4g.40gb` gets a `3g.40gb`, and
-`1g.20gb` a `2g.20gb`, which we count as served. So it refuses what a re-cut could serve: free room in the wrong template.
+before its rework that reads placements from the driver. An idle GPU is cut as a whole by the first template that has an instance
+with the memory asked for: seven of one slice, three of two and one of one, two of three, one of seven, in this order. A GPU in use
+keeps its template until its last instance is free, and gives the first free instance with memory enough, however large. So it
+refuses what a new cut could serve. A request is an amount of memory: `4g.40gb` gets a `3g.40gb`, and `1g.20gb` a `2g.20gb`, which
+we count as served. Its scores add cores and device counts to memory; we weigh memory alone, with which the others go.
 """
 
 from collections.abc import Sequence
