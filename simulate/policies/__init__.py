@@ -14,7 +14,7 @@ from simulate.policies.best_index import BestIndex
 from simulate.policies.dra import Dra
 from simulate.policies.fgd import Fgd
 from simulate.policies.first_fit import FirstFit
-from simulate.policies.hami import Hami
+from simulate.policies.hami import Hami, HamiByMemory
 from simulate.policies.instaslice import InstaSlice
 from simulate.policies.mfi import Mfi, MfiAll
 from simulate.policies.nos import Nos
@@ -41,6 +41,7 @@ _POLICIES: Mapping[str, Callable[[_Order], Placer]] = {
     "instaslice": lambda order: InstaSlice(order.shapes, per_node=order.per_node),
     "dra": lambda order: Dra(order.shapes, per_node=order.per_node, seed=order.seed),
     "hami": lambda order: Hami(order.shapes, per_node=order.per_node),
+    "hami-memory": lambda order: HamiByMemory(order.shapes, per_node=order.per_node),
     "nos": lambda order: Nos(order.shapes, per_node=order.per_node, seed=order.seed),
     "fgd": lambda order: Fgd(order.shapes, per_node=order.per_node, mix=order.mix),
 }

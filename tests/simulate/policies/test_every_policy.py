@@ -16,7 +16,7 @@ FLEETS = {
     "a30": ("a30",) * 6,
     "mixed": ("a100-80gb", "a30", "a100-80gb", "rtx-pro-6000", "a30"),
 }
-WHOLE_GEOMETRIES = {"hami", "nos"}
+WHOLE_GEOMETRIES = {"hami", "hami-memory", "nos"}
 """They cut by templates, so they refuse what their template does not have."""
 
 

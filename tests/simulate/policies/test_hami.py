@@ -5,7 +5,7 @@ from collections.abc import Sequence
 import pytest
 
 from mig.occupancy import first_fault
-from simulate.policies.hami import Hami, Template, templates
+from simulate.policies.hami import Hami, HamiByMemory, Template, templates
 from tests.simulate.policies.laying import A30, A100, fleet, profile, went
 from tests.support.shapes import shapes
 
@@ -60,9 +60,18 @@ def test_a_request_is_memory_and_takes_the_first_free_instance_that_has_it() -> 
     assert [str(spot.placed.profile) for spot in spots if spot] == ["2g.20gb", "2g.20gb", "1g.10gb"]
 
 
-@pytest.mark.parametrize(("asked", "given"), [("4g.40gb", "3g.40gb"), ("1g.20gb", "2g.20gb")])
-def test_profiles_without_a_template_are_served_by_equal_memory(asked: str, given: str) -> None:
+@pytest.mark.parametrize(("asked", "given"), [("4g.40gb", "7g.80gb"), ("1g.20gb", "2g.20gb")])
+def test_a_profile_without_a_template_gets_no_less_than_it_asks(asked: str, given: str) -> None:
+    """Four slices of compute come with the whole GPU only: with 40 GB come three."""
     spot = Hami(fleet(1)).place(profile(asked), now=0.0)
+
+    assert spot is not None
+    assert str(spot.placed.profile) == given
+
+
+@pytest.mark.parametrize(("asked", "given"), [("4g.40gb", "3g.40gb"), ("1g.20gb", "2g.20gb")])
+def test_by_memory_alone_a_profile_may_get_less_compute(asked: str, given: str) -> None:
+    spot = HamiByMemory(fleet(1)).place(profile(asked), now=0.0)
 
     assert spot is not None
     assert str(spot.placed.profile) == given
