@@ -7,10 +7,10 @@ BIN    := $(VENV)/bin
 ARGS   ?=
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test lint bench image lock crd clean
+.PHONY: help demo test lint bench bench-placement image lock crd clean
 
 help:  ## what there is
-	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## */  make \1\t/' | expand -t 16
+	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## */  make \1\t/' | expand -t 24
 
 $(VENV)/.ready: pyproject.toml setup.py requirements.lock $(wildcard nodeagent/kubelet/api/*.proto)
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \
@@ -45,6 +45,9 @@ bench: binaries  ## the figures of README and docs, as ratios of things measured
 	@$(BIN)/python -m bench.webhook
 	@$(BIN)/python -m bench.way
 	@$(BIN)/python -m bench.agent
+
+bench-placement: $(VENV)/.ready  ## what placement accepts and costs beside every published policy, 20 min (ARGS="--quick": 2)
+	@$(BIN)/python -m bench.placement $(ARGS)
 
 image:  ## one container image for all components (docker, podman or buildah; BASE=python:3.12-slim)
 	@./image/build.sh
