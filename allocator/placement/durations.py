@@ -13,6 +13,7 @@ from importlib.resources import files
 from math import exp, log, log1p
 from typing import Any, Final, Self
 
+from allocator.placement.states import StateSpace
 from mig.placements import GpuShape, Window
 
 _EULER: Final = 0.5772156649015329
@@ -32,23 +33,64 @@ class Weights:
 
 
 @dataclass(frozen=True, slots=True)
+class Adjustments:
+    """What is added to the value of a state for slices of declared lifetime.
+
+    Tables tuned without lifetimes take the number of instances as a sign of when a GPU empties, and here that is known. With n
+    instances and f free memory slices of w: `empty` if n = 0, `crowd` n², `harmonic` 1 + 1/2 + … + 1/n, `crowd_free` n·f, `used`
+    (w - f)², `pairs` the aligned pairs that hold two smallest instances.
+    """
+
+    empty: float
+    crowd: float
+    harmonic: float
+    crowd_free: float
+    used: float
+    pairs: float
+
+    def of(self, space: StateSpace, state: int) -> float:
+        """The addend for one state."""
+        windows = space.windows(state)
+        count, free, width = len(windows), space.free[state], space.shape.width
+        unit = min((offer.size for offer in space.shape.offers), default=0)
+        ones = {start for start, size in windows if size == unit}
+        pairs = sum(start % (2 * unit) == 0 and start + unit in ones for start in ones)
+        return (
+            self.empty * (count == 0)
+            + self.crowd * count**2
+            + self.harmonic * sum(1 / nth for nth in range(1, count + 1))
+            + self.crowd_free * count * free
+            + self.used * (width - free) ** 2
+            + self.pairs * pairs
+        )
+
+
+@dataclass(frozen=True, slots=True)
 class Coefficients:
-    """Tuned numbers, from `coefficients.json`; `bench.tuning.search` makes them. `curve` is per mean lifetime."""
+    """Tuned numbers, from `coefficients.json`; `bench.tuning.search` makes them.
+
+    `curve` is per mean lifetime, `horizon` in mean lifetimes; `now` is what the present gain weighs beside all the later ones.
+    """
 
     gpu: Weights
     half: Weights
     pair: Weights
     curve: float
+    now: float
+    horizon: float
+    value: Adjustments
 
     @classmethod
     def read(cls, data: dict[str, Any]) -> Self:
         """From the JSON object under "durations". Raises `ValueError` where a number would break the promise of a bound."""
         gpu, half, pair = (Weights(**data[scope]) for scope in ("gpu", "half", "pair"))
-        found = cls(gpu=gpu, half=half, pair=pair, curve=data["curve"])
-        weights = (found.gpu, found.half, found.pair)
-        if min(found.curve, *(min(w.outlives, w.outlived, w.alone) for w in weights)) < 0:
-            raise ValueError('a coefficient under "durations" is negative; run bench.tuning.search to make them anew')
-        return found
+        rest = {name: float(data[name]) for name in ("curve", "now", "horizon")}
+        lowest = min(*rest.values(), *(min(w.outlives, w.outlived, w.alone) for w in (gpu, half, pair)))
+        if lowest < 0 or not rest["horizon"]:
+            raise ValueError(
+                'a coefficient under "durations" is negative, or the horizon is 0; run bench.tuning.search to make them anew'
+            )
+        return cls(gpu=gpu, half=half, pair=pair, value=Adjustments(**data["value"]), **rest)
 
 
 class Durations:

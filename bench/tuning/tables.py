@@ -1,0 +1,88 @@
+"""The states of a GPU as flat arrays, for a kernel that cannot call Python.
+
+Made from the allocator's own `StateSpace`, so the kernel knows no rule of its own about what may lie where. Scopes are those of
+`allocator.placement.durations`: the half and the pair in which a window lies, by their first memory slice, -1 where the window
+fills them.
+"""
+
+from typing import NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from allocator.placement.durations import scopes_of
+from allocator.placement.states import StateSpace
+from mig.placements import GpuShape, Window
+from mig.profiles import parse_profile
+from tests.support.shapes import shapes
+
+Ints = NDArray[np.int64]
+Floats = NDArray[np.float64]
+
+PROFILES = ("1g.10gb", "1g.20gb", "2g.20gb", "3g.40gb", "4g.40gb", "7g.80gb")
+MODEL = "a100-80gb"
+
+
+class Tables(NamedTuple):
+    """S states, K kinds, at most M starts a kind. Widths and sizes are in memory slices."""
+
+    options: Ints
+    """[S, K] how many legal starts."""
+    start: Ints
+    """[S, K, M] the legal starts, ascending."""
+    after: Ints
+    """[S, K, M] the state after a slice was put there."""
+    without: Ints
+    """[S, width] the state once the slice that begins there is gone."""
+    free: Ints
+    """[S] free memory slices."""
+    size: Ints
+    """[K] memory slices."""
+    half: Ints
+    """[K, width] first slice of the half in which a window lies, -1 where it fills it."""
+    pair: Ints
+    """[K, width] the same for the pair."""
+    half_size: int
+    pair_size: int
+
+
+def plain_shape() -> GpuShape:
+    """The GPU of the study: 80 GB, A100 and H100 geometry, the six plain profiles alone, in the study's order."""
+    full = shapes()[MODEL]
+    return GpuShape(full.width, tuple(full.by_profile[parse_profile(name)] for name in PROFILES))
+
+
+def tables_of(space: StateSpace) -> Tables:
+    """The arrays of an explored space."""
+    states, kinds, width = len(space), len(space.shape.offers), space.shape.width
+    most = max(len(offer.starts) for offer in space.shape.offers)
+    count = np.zeros((states, kinds), np.int64)
+    start, after = np.full((2, states, kinds, most), -1, np.int64)
+    without = np.full((states, width), -1, np.int64)
+    for state in range(states):
+        for kind in range(kinds):
+            places = space.places(state, kind)
+            count[state, kind] = len(places)
+            for move, (begin, then) in enumerate(places):
+                start[state, kind, move], after[state, kind, move] = begin, then
+                without[then, begin] = state
+    return Tables(
+        count,
+        start,
+        after,
+        without,
+        np.array(space.free),
+        np.array([offer.size for offer in space.shape.offers]),
+        *_scopes(space.shape),
+    )
+
+
+def _scopes(shape: GpuShape) -> tuple[Ints, Ints, int, int]:
+    scopes = scopes_of(shape)
+    half, pair = np.full((2, len(shape.offers), shape.width), -1, np.int64)
+    for kind, offer in enumerate(shape.offers):
+        for begin in offer.starts:
+            of_half, of_pair = scopes[Window(begin, offer.size)]
+            half[kind, begin] = -1 if of_half is None else of_half.start
+            pair[kind, begin] = -1 if of_pair is None else of_pair.start
+    return half, pair, shape.width // 2, 2 * min(offer.size for offer in shape.offers)
