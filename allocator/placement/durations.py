@@ -1,4 +1,4 @@
-"""What a declared lifetime adds to a place's value: slices that end together leave whole GPUs, halves and pairs free together.
+"""What a declared lifetime adds to a place's value: slices that end together leave whole GPUs and halves free together.
 
 The penalty is in the unit of the value tables and is taken off a move's gain. It is never negative, so a gain is an upper bound
 of a score, and it grows on either side of the moment at which the GPU's last slice ends: a search may stop early and lose nothing.
@@ -74,7 +74,6 @@ class Coefficients:
 
     gpu: Weights
     half: Weights
-    pair: Weights
     curve: float
     now: float
     horizon: float
@@ -83,14 +82,14 @@ class Coefficients:
     @classmethod
     def read(cls, data: dict[str, Any]) -> Self:
         """From the JSON object under "durations". Raises `ValueError` where a number would break the promise of a bound."""
-        gpu, half, pair = (Weights(**data[scope]) for scope in ("gpu", "half", "pair"))
+        gpu, half = Weights(**data["gpu"]), Weights(**data["half"])
         rest = {name: float(data[name]) for name in ("curve", "now", "horizon")}
-        lowest = min(*rest.values(), *(min(w.outlives, w.outlived, w.alone) for w in (gpu, half, pair)))
+        lowest = min(*rest.values(), *(min(w.outlives, w.outlived, w.alone) for w in (gpu, half)))
         if lowest < 0 or not rest["horizon"]:
             raise ValueError(
                 'a coefficient under "durations" is negative, or the horizon is 0; run bench.tuning.search to make them anew'
             )
-        return cls(gpu=gpu, half=half, pair=pair, value=Adjustments(**data["value"]), **rest)
+        return cls(gpu=gpu, half=half, value=Adjustments(**data["value"]), **rest)
 
 
 class Durations:
@@ -101,26 +100,19 @@ class Durations:
         self._curve = coefficients.curve
         self._gpu = coefficients.gpu
         self._half = coefficients.half
-        self._pair = coefficients.pair
 
     def of_gpu(self, lasts: float, left: float | None, *, scale: float) -> float:
         """The GPU's part: a lower bound of `penalty` for every window of it, and the same for all of them."""
         return _part(self._gpu, lasts, left, self._curve / scale)
 
-    def penalty(
-        self, lasts: float, *, scale: float, gpu: float | None, half: float | None, pair: float | None
-    ) -> float:
+    def penalty(self, lasts: float, *, scale: float, gpu: float | None, half: float | None) -> float:
         """How much less a place is worth to a slice that declares to last `lasts` seconds.
 
-        `gpu`, `half` and `pair` are the seconds until the last slice there ends, None where nothing lies (also where the window
-        has no such scope: that is so at all places of a profile or at none). `scale` is the mean declared lifetime, above 0.
+        `gpu` and `half` are the seconds until the last slice there ends, None where nothing of known end lies (also where the
+        window fills its half: that is so at all places of a profile or at none). `scale` is the mean declared lifetime, above 0.
         """
         curve = self._curve / scale
-        return (
-            _part(self._gpu, lasts, gpu, curve)
-            + _part(self._half, lasts, half, curve)
-            + _part(self._pair, lasts, pair, curve)
-        )
+        return _part(self._gpu, lasts, gpu, curve) + _part(self._half, lasts, half, curve)
 
 
 def _part(weights: Weights, lasts: float, left: float | None, curve: float) -> float:
@@ -153,23 +145,18 @@ class Scale:
         return Scale(self.mean_log + (log(lasts) - self.mean_log) / weight, weight)
 
 
-Scopes = tuple[Window | None, Window | None]
-"""The half of the grid and the aligned pair of smallest windows in which a window lies; None where it fills or crosses it."""
-
-
 @lru_cache(maxsize=256)
-def scopes_of(shape: GpuShape) -> dict[Window, Scopes]:
-    """The scopes of every legal window of a shape. A pair that is no smaller than the half is left out."""
-    half, pair = shape.width // 2, 2 * min((offer.size for offer in shape.offers), default=0)
-    windows = {window for offer in shape.offers for window in offer.windows()}
-    return {window: (_around(window, half), _around(window, pair) if pair < half else None) for window in windows}
+def halves_of(shape: GpuShape) -> dict[Window, Window | None]:
+    """The half of the grid in which each legal window of a shape lies, None where it fills or crosses it."""
+    size = shape.width // 2
+    return {window: _half_around(window, size) for offer in shape.offers for window in offer.windows()}
 
 
-def _around(window: Window, size: int) -> Window | None:
+def _half_around(window: Window, size: int) -> Window | None:
     if window.size >= size:
         return None
-    around = Window(window.start // size * size, size)
-    return around if window.end <= around.end else None
+    half = Window(window.start // size * size, size)
+    return half if window.end <= half.end else None
 
 
 @lru_cache(maxsize=1)

@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from math import exp
 from typing import Final
 
-from allocator.placement.durations import Durations, scopes_of
+from allocator.placement.durations import Durations, halves_of
 from allocator.placement.states import StateSpace
 from mig.placements import Window
 
@@ -31,9 +31,9 @@ class Outlook:
         self._horizon = durations.coefficients.horizon
         self._space = space
         self._gone: dict[tuple[int, int, int], int] = {}
-        self._scopes = {
-            (window.start, window.size): tuple((s.start, s.end) if s is not None else None for s in scopes)
-            for window, scopes in scopes_of(space.shape).items()
+        self._halves = {
+            (window.start, window.size): None if half is None else (half.start, half.end)
+            for window, half in halves_of(space.shape).items()
         }
 
     def ceiling(self, gain: float, lasts: float, last_end: float | None, *, now: float, scale: float) -> float:
@@ -52,13 +52,12 @@ class Outlook:
         `before` and `after` are the GPU's states, `ends` its slices of known end, by end. One of unknown end is left out: it
         counts as one that stays, and nothing is aligned to it.
         """
-        half, pair = self._scopes[window.start, window.size]
+        half = self._halves[window.start, window.size]
         penalty = self._durations.penalty(
             lasts,
             scale=scale,
             gpu=ends[-1][0] - now if ends else None,
             half=None if half is None else _last_in(half, ends, now),
-            pair=None if pair is None else _last_in(pair, ends, now),
         )
         value = self._value
         gain = self._now * (value[after] - value[before])
@@ -88,8 +87,8 @@ class Outlook:
         return known
 
 
-def _last_in(scope: tuple[int, int], ends: Sequence[End], now: float) -> float | None:
-    first, behind = scope
+def _last_in(half: tuple[int, int], ends: Sequence[End], now: float) -> float | None:
+    first, behind = half
     for end, _, start in reversed(ends):
         if first <= start < behind:
             return end - now

@@ -24,7 +24,7 @@ FREE = -1.0
 
 
 class Rules(NamedTuple):
-    """What decides: the gains of all moves, and the coefficients of the penalty in the rows GPU, half, pair."""
+    """What decides: the gains of all moves, and the coefficients of the penalty in the rows GPU, half."""
 
     gain: Floats
     """[S, K, M]"""
@@ -33,7 +33,7 @@ class Rules(NamedTuple):
     value: Floats
     """[S]"""
     weights: Floats
-    """[3, 3] outlives, outlived, alone."""
+    """[2, 3] for the GPU and the half: outlives, outlived, alone."""
     curve: float
     now: float
     horizon: float
@@ -63,7 +63,7 @@ class Fleet(NamedTuple):
 def rules_of(tables: Tables, value: Floats, coefficients: Coefficients, *, looks: int = LOOKS) -> Rules:
     """The rules for one value table; for declared lifetimes the adjustments are in it already."""
     gain = np.where(tables.after >= 0, value[tables.after] - value[:, None, None], NEVER)
-    scopes = (coefficients.gpu, coefficients.half, coefficients.pair)
+    scopes = (coefficients.gpu, coefficients.half)
     weights = np.array([(scope.outlives, scope.outlived, scope.alone) for scope in scopes])
     return Rules(
         gain, gain.max(axis=2), value, weights, coefficients.curve, coefficients.now, coefficients.horizon, looks
@@ -106,15 +106,12 @@ def _part(weights: Floats, lasts: float, ends: Floats, now: float, curve: float)
 
 
 @compiled
-def _inner(tables: Tables, rules: Rules, ask: Ask, start: int, ends: Floats) -> float:
-    """The penalty of the half and the pair of a window."""
-    total = 0.0
-    half, pair = tables.half[ask.kind, start], tables.pair[ask.kind, start]
-    if half >= 0:
-        total += _part(rules.weights[1], ask.lasts, ends[half : half + tables.half_size], ask.now, rules.curve)
-    if pair >= 0:
-        total += _part(rules.weights[2], ask.lasts, ends[pair : pair + tables.pair_size], ask.now, rules.curve)
-    return total
+def _in_half(tables: Tables, rules: Rules, ask: Ask, start: int, ends: Floats) -> float:
+    """The penalty of the half of a window."""
+    half = tables.half[ask.kind, start]
+    if half < 0:
+        return float(rules.weights[1, 2] * np.log1p(rules.curve * ask.lasts))
+    return _part(rules.weights[1], ask.lasts, ends[half : half + tables.half_size], ask.now, rules.curve)
 
 
 @compiled
@@ -180,7 +177,7 @@ def _pick_by_ends(tables: Tables, rules: Rules, ask: Ask, state: Ints, ends: Flo
             after, start = tables.after[before, ask.kind, option], tables.start[before, ask.kind, option]
             score = rules.now * rules.gain[before, ask.kind, option] - wholes[here]
             score += _ahead(tables, rules, ask.lasts, (before, after), known)
-            score -= _inner(tables, rules, ask, start, ends[here])
+            score -= _in_half(tables, rules, ask, start, ends[here])
             if score > best:
                 best, gpu, move = score, here, option
     return gpu, move

@@ -1,8 +1,6 @@
 """The states of a GPU as flat arrays, for a kernel that cannot call Python.
 
-Made from the allocator's own `StateSpace`, so the kernel knows no rule of its own about what may lie where. Scopes are those of
-`allocator.placement.durations`: the half and the pair in which a window lies, by their first memory slice, -1 where the window
-fills them.
+Made from the allocator's own `StateSpace` and `halves_of`, so the kernel knows no rule of its own about what may lie where.
 """
 
 from typing import NamedTuple
@@ -10,7 +8,7 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from allocator.placement.durations import scopes_of
+from allocator.placement.durations import halves_of
 from allocator.placement.states import StateSpace
 from mig.placements import GpuShape, Window
 from mig.profiles import parse_profile
@@ -40,10 +38,7 @@ class Tables(NamedTuple):
     """[K] memory slices."""
     half: Ints
     """[K, width] first slice of the half in which a window lies, -1 where it fills it."""
-    pair: Ints
-    """[K, width] the same for the pair."""
     half_size: int
-    pair_size: int
 
 
 def plain_shape() -> GpuShape:
@@ -73,16 +68,16 @@ def tables_of(space: StateSpace) -> Tables:
         without,
         np.array(space.free),
         np.array([offer.size for offer in space.shape.offers]),
-        *_scopes(space.shape),
+        _halves(space.shape),
+        space.shape.width // 2,
     )
 
 
-def _scopes(shape: GpuShape) -> tuple[Ints, Ints, int, int]:
-    scopes = scopes_of(shape)
-    half, pair = np.full((2, len(shape.offers), shape.width), -1, np.int64)
+def _halves(shape: GpuShape) -> Ints:
+    halves = halves_of(shape)
+    found = np.full((len(shape.offers), shape.width), -1, np.int64)
     for kind, offer in enumerate(shape.offers):
         for begin in offer.starts:
-            of_half, of_pair = scopes[Window(begin, offer.size)]
-            half[kind, begin] = -1 if of_half is None else of_half.start
-            pair[kind, begin] = -1 if of_pair is None else of_pair.start
-    return half, pair, shape.width // 2, 2 * min(offer.size for offer in shape.offers)
+            half = halves[Window(begin, offer.size)]
+            found[kind, begin] = -1 if half is None else half.start
+    return found

@@ -15,17 +15,17 @@ LEFT = st.none() | st.floats(-1e6, 1e9)
 
 def test_outliving_what_is_there_counts_more_than_being_outlived_by_as_much() -> None:
     durations = tuned()
-    outlives = durations.penalty(300, scale=100, gpu=100, half=None, pair=None)
-    outlived = durations.penalty(100, scale=100, gpu=300, half=None, pair=None)
-    alone = durations.penalty(100, scale=100, gpu=100, half=None, pair=None)
+    outlives = durations.penalty(300, scale=100, gpu=100, half=None)
+    outlived = durations.penalty(100, scale=100, gpu=300, half=None)
+    alone = durations.penalty(100, scale=100, gpu=100, half=None)
     assert outlives - alone > outlived - alone > 0
 
 
 def test_ends_that_meet_in_the_gpu_and_its_half_beat_ends_that_meet_in_the_gpu_alone() -> None:
     durations = tuned()
-    both = durations.penalty(100, scale=100, gpu=100, half=100, pair=100)
-    gpu = durations.penalty(100, scale=100, gpu=100, half=20, pair=20)
-    none = durations.penalty(100, scale=100, gpu=20, half=20, pair=20)
+    both = durations.penalty(100, scale=100, gpu=100, half=100)
+    gpu = durations.penalty(100, scale=100, gpu=100, half=20)
+    none = durations.penalty(100, scale=100, gpu=20, half=20)
     assert both == 0 < gpu < none
 
 
@@ -40,27 +40,23 @@ def test_an_overdue_neighbour_is_about_to_end() -> None:
     assert durations.of_gpu(50, -30, scale=60) == durations.of_gpu(50, 0, scale=60)
 
 
-@given(lasts=SECONDS, gpu=LEFT, half=LEFT, pair=LEFT, unit=st.floats(1e-3, 1e3))
-def test_only_ratios_of_times_matter(
-    lasts: float, gpu: float | None, half: float | None, pair: float | None, unit: float
-) -> None:
+@given(lasts=SECONDS, gpu=LEFT, half=LEFT, unit=st.floats(1e-3, 1e3))
+def test_only_ratios_of_times_matter(lasts: float, gpu: float | None, half: float | None, unit: float) -> None:
     def times(left: float | None) -> float | None:
         return None if left is None else left * unit
 
     durations = tuned()
-    plain = durations.penalty(lasts, scale=60, gpu=gpu, half=half, pair=pair)
-    scaled = durations.penalty(lasts * unit, scale=60 * unit, gpu=times(gpu), half=times(half), pair=times(pair))
+    plain = durations.penalty(lasts, scale=60, gpu=gpu, half=half)
+    scaled = durations.penalty(lasts * unit, scale=60 * unit, gpu=times(gpu), half=times(half))
     assert scaled == pytest.approx(plain, rel=1e-6, abs=1e-9)
 
 
-@given(lasts=SECONDS, gpu=LEFT, half=LEFT, pair=LEFT)
+@given(lasts=SECONDS, gpu=LEFT, half=LEFT)
 def test_the_gpus_part_bounds_the_penalty_of_all_its_windows_from_below(
-    lasts: float, gpu: float | None, half: float | None, pair: float | None
+    lasts: float, gpu: float | None, half: float | None
 ) -> None:
     durations = tuned()
-    assert (
-        0 <= durations.of_gpu(lasts, gpu, scale=60) <= durations.penalty(lasts, scale=60, gpu=gpu, half=half, pair=pair)
-    )
+    assert 0 <= durations.of_gpu(lasts, gpu, scale=60) <= durations.penalty(lasts, scale=60, gpu=gpu, half=half)
 
 
 @given(lasts=SECONDS, first=st.floats(0, 1e9), second=st.floats(0, 1e9))

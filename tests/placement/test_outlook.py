@@ -58,7 +58,7 @@ def test_it_is_the_gain_now_and_the_gains_to_come_less_the_penalty(space: StateS
     beside = value[space.after(gpu.state, one, 4)] - value[space.after(EMPTY, three, 0)]
     horizon = tuned().coefficients.horizon * HOUR
     first, last = exp(-HOUR / 2 / horizon), exp(-HOUR / horizon)
-    penalty = tuned().penalty(HOUR, scale=HOUR, gpu=HOUR / 2, half=None, pair=None)
+    penalty = tuned().penalty(HOUR, scale=HOUR, gpu=HOUR / 2, half=None)
     expected = tuned().coefficients.now * beside + (1 - first) * beside + (first - last) * alone - penalty
     assert gpu.score("1g.10gb", 4, HOUR) == pytest.approx(expected)
 
@@ -77,7 +77,7 @@ def test_a_slice_of_unknown_end_stays_and_nothing_is_aligned_to_it(space: StateS
     gpu = Gpu(space).put("3g.40gb", 0, None)
     gain = -1.0  # one memory slice of the value that is the free ones
     ahead = gain * (1 - exp(-1 / tuned().coefficients.horizon))
-    penalty = tuned().penalty(HOUR, scale=HOUR, gpu=None, half=None, pair=None)
+    penalty = tuned().penalty(HOUR, scale=HOUR, gpu=None, half=None)
     assert gpu.score("1g.10gb", 4, HOUR) == pytest.approx(tuned().coefficients.now * gain + ahead - penalty)
 
 
