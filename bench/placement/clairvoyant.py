@@ -51,7 +51,7 @@ def clairvoyant(
     """The most memory slices of all arrivals from number `warm_up` on that any schedule can accept.
 
     `arrivals` in order of time, over the cuts' profiles; `sizes` in memory slices by profile. Raises `Unsolved`
-    where the solver does not finish within `limit_s` seconds.
+    where the solver does not finish within about `limit_s` seconds.
     """
     count, facets = len(arrivals), len(cuts.facets)
     if not count:

@@ -90,7 +90,7 @@ def test_what_arrives_in_the_warm_up_takes_room_or_is_refused_but_is_not_counted
 def test_a_solver_out_of_time_is_an_error_and_no_figure() -> None:
     arrivals = list(generate(Load(mix=named_load("uniform"), load=1.0, arrivals=3000), shapes=[A100] * 100, seed=1))
     with pytest.raises(Unsolved):
-        clairvoyant(arrivals, CUTS, sizes=SIZES, gpus=100, limit_s=1e-3)
+        clairvoyant(arrivals, CUTS, sizes=SIZES, gpus=100, limit_s=1e-6)
 
 
 def test_free_migration_places_what_no_policy_without_moves_can() -> None:
