@@ -6,7 +6,6 @@ of each profile. Windows and counts come from the driver's offers, never from a 
 share one space. Transitions are worked out when first needed and kept, so a decision is a look-up.
 """
 
-from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 from functools import lru_cache
 from typing import Final
@@ -53,11 +52,6 @@ class StateSpace:
     def __len__(self) -> int:
         return len(self._keys)
 
-    @property
-    def size(self) -> int:
-        """How many states have a number so far."""
-        return len(self._keys)
-
     def explore(self) -> None:
         """Number every state that a GPU can reach from the empty one."""
         state = 0
@@ -99,10 +93,6 @@ class StateSpace:
     def windows(self, state: int) -> tuple[tuple[int, int], ...]:
         """The occupied windows as (start, size), ascending."""
         return self._keys[state][0]
-
-    def key(self, state: int) -> _Key:
-        """What a state stands for: equal in every process, unlike its number."""
-        return self._keys[state]
 
     def _find(self, state: int, kind: int) -> Iterator[Place]:
         windows, marks = self._keys[state]
@@ -194,6 +184,6 @@ def space_of(shape: GpuShape, allowed: tuple[Geometry, ...] | None = None) -> St
 
 def _narrows(shape: GpuShape, space: StateSpace) -> bool:
     """Whether some set of slices that the driver would take is not among the explored states of a narrowed space."""
-    free = StateSpace(shape, (Geometry(tuple(Counter({o.profile: o.max_instances for o in shape.offers}).items())),))
+    free = StateSpace(shape, (Geometry(tuple((offer.profile, offer.max_instances) for offer in shape.offers)),))
     free.explore()
     return len(free) != len(space)

@@ -16,8 +16,8 @@ from pathlib import Path
 from resource import getpagesize
 from typing import Final
 
+from bench.gpu import a100
 from bench.placement.contestants import CONTESTANTS, DURATIONS, PER_NODE, Setting
-from bench.placement.measure import a100
 from bench.placement.plan import mean_mix
 from simulate.load import slice_sizes
 from simulate.placer import Placer, Spot

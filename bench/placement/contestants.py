@@ -9,7 +9,8 @@ from dataclasses import dataclass
 from functools import partial
 from typing import Final
 
-from bench.placement.cuts import cuts_of, plain
+from bench.gpu import plain
+from bench.placement.cuts import cuts_of
 from bench.placement.free_migration import FreeMigration
 from mig.placements import GpuShape
 from mig.profiles import Profile

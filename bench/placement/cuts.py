@@ -71,11 +71,6 @@ def cuts_of(shape: GpuShape) -> Cuts:
     return cuts
 
 
-def plain(shape: GpuShape) -> GpuShape:
-    """The shape with its profiles without attributes alone: those that demand is generated over."""
-    return GpuShape(shape.width, tuple(offer for offer in shape.offers if not offer.profile.attributes))
-
-
 def lattice(cuts: Cuts, *, gpus: int) -> frozenset[Counts]:
     """Every multiset that satisfies the cuts of `gpus` GPUs."""
     found: list[tuple[Counts, Counts]] = [((), tuple(gpus * cut.bound for cut in cuts.facets))]

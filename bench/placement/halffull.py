@@ -15,9 +15,8 @@ import numpy as np
 from scipy.optimize import Bounds, LinearConstraint, milp  # type: ignore[import-untyped]
 
 from allocator.placement.states import StateSpace, space_of
+from bench.gpu import a100, plain
 from bench.placement.contestants import CONTESTANTS, Setting
-from bench.placement.cuts import plain
-from bench.placement.measure import a100
 from bench.placement.plan import mean_mix
 from mig.occupancy import Placed
 from mig.profiles import Profile, parse_profile

@@ -4,27 +4,19 @@ import sys
 import time
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
-from functools import cache
 from multiprocessing import get_context
 
+from bench.gpu import a100, plain
 from bench.placement.clairvoyant import clairvoyant
 from bench.placement.contestants import CLAIRVOYANT, CONTESTANTS, Setting
-from bench.placement.cuts import cuts_of, plain
+from bench.placement.cuts import cuts_of
 from bench.placement.plan import GPUS, Cell, Plan, mean_mix
 from bench.placement.results import Figures, Results
-from mig.placements import GpuShape
 from simulate.load import Arrival, Declaring, Load, generate, named_load, slice_sizes
 from simulate.replay import replay
-from tests.support.shapes import shapes
 
 WARM_UP_SHARE = 0.25
 """Of the arrivals: until the fleet is as full as it stays."""
-
-
-@cache
-def a100() -> GpuShape:
-    """The GPU of the benchmark, as its driver describes it: A100 and H100 with 80 GB are cut alike."""
-    return shapes()["a100-80gb"]
 
 
 def measure(plan: Plan, *, workers: int = 2) -> Results:

@@ -1,7 +1,7 @@
 """Generated load as arrays: the simulator's own, so that what is tuned here is met there.
 
 One seed gives one trace a mix, whatever is declared of lifetimes. Seeds of the search, of the study and of the benchmark are
-disjoint: the study's start at 2,000 and the search's at 9,000, the benchmark's at 1.
+disjoint: the study's start at 2,000, the search's at 9,000, the benchmark's at 1,000,000.
 """
 
 from typing import NamedTuple

@@ -15,10 +15,11 @@ import numpy as np
 from allocator.placement.durations import Coefficients, tuned
 from allocator.placement.outlook import LOOKS
 from allocator.placement.states import StateSpace, space_of
+from bench.gpu import a100, plain
 from bench.tuning import kernel, values
 from bench.tuning.kernel import Rules
 from bench.tuning.loads import CUT, MIXES, shares, trace
-from bench.tuning.tables import Tables, plain_shape, tables_of
+from bench.tuning.tables import Tables, tables_of
 from simulate.load import Declaring
 
 FIRST_SEED = 2000
@@ -45,7 +46,7 @@ class Bench:
 
 def bench() -> Bench:
     """For the GPU of the study."""
-    space = space_of(plain_shape())
+    space = space_of(plain(a100()))
     return Bench(space, tables_of(space))
 
 

@@ -11,14 +11,9 @@ from numpy.typing import NDArray
 from allocator.placement.durations import halves_of
 from allocator.placement.states import StateSpace
 from mig.placements import GpuShape, Window
-from mig.profiles import parse_profile
-from tests.support.shapes import shapes
 
 Ints = NDArray[np.int64]
 Floats = NDArray[np.float64]
-
-PROFILES = ("1g.10gb", "1g.20gb", "2g.20gb", "3g.40gb", "4g.40gb", "7g.80gb")
-MODEL = "a100-80gb"
 
 
 class Tables(NamedTuple):
@@ -39,12 +34,6 @@ class Tables(NamedTuple):
     half: Ints
     """[K, width] first slice of the half in which a window lies, -1 where it fills it."""
     half_size: int
-
-
-def plain_shape() -> GpuShape:
-    """The GPU of the study: 80 GB, A100 and H100 geometry, the six plain profiles alone, in the study's order."""
-    full = shapes()[MODEL]
-    return GpuShape(full.width, tuple(full.by_profile[parse_profile(name)] for name in PROFILES))
 
 
 def tables_of(space: StateSpace) -> Tables:

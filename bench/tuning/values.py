@@ -1,6 +1,7 @@
 """The value tables of the study, one number a state: FGD, and U2 for a known demand mix.
 
-U2 and its coefficients are written down here for the 8-wide grid and the six plain profiles, in the order of `tables.PROFILES`.
+U2 and its coefficients are written down here for the 8-wide grid and the six plain profiles, in the order of the plain offers
+of an 80 GB card: 1g.10gb, 1g.20gb, 2g.20gb, 3g.40gb, 4g.40gb, 7g.80gb.
 """
 
 from collections.abc import Sequence

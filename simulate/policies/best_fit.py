@@ -3,8 +3,7 @@
 The textbook packing rule (most allocated); it sees how much is free on a GPU, not where.
 """
 
-from allocator.placement.states import StateSpace
-from simulate.policies.fleet import Place
+from allocator.placement.states import Place, StateSpace
 from simulate.policies.scan import Rank, Scan
 
 

@@ -7,9 +7,8 @@ GPU: the fewer windows of all profiles it overlaps on an empty one, the earlier.
 
 from functools import cache
 
-from allocator.placement.states import StateSpace
+from allocator.placement.states import Place, StateSpace
 from mig.placements import GpuShape, Window
-from simulate.policies.fleet import Place
 from simulate.policies.scan import Rank, Scan
 
 

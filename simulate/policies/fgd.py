@@ -9,10 +9,9 @@ every GPU.
 
 from collections.abc import Mapping, Sequence
 
-from allocator.placement.states import StateSpace
+from allocator.placement.states import Place, StateSpace
 from mig.placements import GpuShape
 from mig.profiles import Profile
-from simulate.policies.fleet import Place
 from simulate.policies.scan import Rank, Scan
 
 

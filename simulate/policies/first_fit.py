@@ -3,8 +3,7 @@
 What a system does that has no opinion: the order of the list decides. The textbook baseline of bin packing.
 """
 
-from allocator.placement.states import StateSpace
-from simulate.policies.fleet import Place
+from allocator.placement.states import Place, StateSpace
 from simulate.policies.scan import Rank, Scan
 
 

@@ -6,13 +6,10 @@ fewer. The fleet knows what lies where and nothing of what is good.
 
 from collections.abc import Sequence
 
-from allocator.placement.states import EMPTY, StateSpace, space_of
+from allocator.placement.states import EMPTY, Place, StateSpace, space_of
 from mig.placements import GpuShape
 from mig.profiles import Profile
 from simulate.placer import Spot
-
-Place = tuple[int, int]
-"""A legal start on a GPU, and the GPU's state after a slice was put there."""
 
 
 class Fleet:

@@ -9,8 +9,7 @@ Left to reading is whether profiles larger than the free room count, too. Not co
 is there and cannot be used); counting them (`MfiAll`) accepts more, so both stand here.
 """
 
-from allocator.placement.states import StateSpace
-from simulate.policies.fleet import Place
+from allocator.placement.states import Place, StateSpace
 from simulate.policies.scan import Rank, Scan
 
 

@@ -7,11 +7,11 @@ go to the GPU of the lowest index, and on one GPU to the lowest start. A policy 
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
 
-from allocator.placement.states import StateSpace
+from allocator.placement.states import Place, StateSpace
 from mig.placements import GpuShape
 from mig.profiles import Profile
 from simulate.placer import Spot
-from simulate.policies.fleet import Fleet, Place
+from simulate.policies.fleet import Fleet
 
 Rank = tuple[float, ...]
 """How good a place is; the lowest wins."""

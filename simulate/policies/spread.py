@@ -3,8 +3,7 @@
 The opposite of packing, and the default of several device schedulers.
 """
 
-from allocator.placement.states import StateSpace
-from simulate.policies.fleet import Place
+from allocator.placement.states import Place, StateSpace
 from simulate.policies.scan import Rank, Scan
 
 

@@ -4,10 +4,10 @@ from itertools import product
 
 import pytest
 
+from bench.gpu import a100
 from bench.placement.churn import FULL, Churn
 from bench.placement.contestants import CONTESTANTS, FIRST_FIT, Setting
 from bench.placement.halffull import ASKED, GPUS, PODS, Room, half_full
-from bench.placement.measure import a100
 from bench.placement.plan import mean_mix
 from mig.occupancy import Placed, legal_starts
 from mig.placements import Window

@@ -4,7 +4,8 @@ from itertools import product
 
 import pytest
 
-from bench.placement.cuts import Cut, Cuts, cuts_of, decomposes, lattice, plain
+from bench.gpu import plain
+from bench.placement.cuts import Cut, Cuts, cuts_of, decomposes, lattice
 from mig.occupancy import multiset, reachable_layouts
 from mig.placements import GpuShape
 from tests.support.shapes import shapes

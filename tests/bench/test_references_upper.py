@@ -7,8 +7,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from bench.gpu import plain
 from bench.placement.clairvoyant import Bound, Unsolved, clairvoyant
-from bench.placement.cuts import Cuts, cuts_of, plain
+from bench.placement.cuts import Cuts, cuts_of
 from bench.placement.free_migration import FreeMigration
 from mig.profiles import Profile
 from simulate.load import Arrival, Load, generate, named_load, slice_sizes

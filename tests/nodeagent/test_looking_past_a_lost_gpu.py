@@ -11,7 +11,8 @@ from nodeagent.gpus.workers import Worker
 from nodeagent.state import GpuRecord, NodeState
 from nodeagent.use.looker import Looker
 from nodeagent.use.usage import Memory, Source, Use
-from tests.support.rack import Book, Rack, slice_of, until
+from tests.support.rack import Book, Rack, slice_of
+from tests.support.waiting import until
 
 LOST, WELL = "GPU-lost", "GPU-well"
 

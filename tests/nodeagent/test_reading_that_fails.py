@@ -12,7 +12,8 @@ from nodeagent.gpus.ledger import Ledger
 from nodeagent.gpus.ownership import Entry
 from nodeagent.state import NodeState
 from nodeagent.values import Gpu, Instance
-from tests.support.rack import ONE, Book, Rack, session_on, slice_of, until
+from tests.support.rack import ONE, Book, Rack, session_on, slice_of
+from tests.support.waiting import until
 
 GPU = "GPU-A"
 

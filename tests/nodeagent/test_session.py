@@ -6,7 +6,8 @@ from pathlib import Path
 from nodeagent.gpus.ledger import Ledger
 from nodeagent.gpus.ownership import Entry
 from nodeagent.state import NodeState
-from tests.support.rack import ONE, Book, Rack, session_on, slice_of, until
+from tests.support.rack import ONE, Book, Rack, session_on, slice_of
+from tests.support.waiting import until
 
 
 def read(state: NodeState) -> list[str]:

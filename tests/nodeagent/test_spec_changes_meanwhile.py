@@ -12,7 +12,8 @@ from nodeagent.gpus.ownership import Entry
 from nodeagent.state import NodeState
 from nodeagent.values import Gpu, Instance
 from tests.support.instances import placed
-from tests.support.rack import Book, Rack, session_on, until
+from tests.support.rack import Book, Rack, session_on
+from tests.support.waiting import until
 
 GPU = "GPU-a"
 FIRST, SECOND, NEW = (placed(text) for text in ("1g.10gb@0+1", "1g.10gb@1+1", "3g.40gb@4+4"))

@@ -6,7 +6,7 @@ The driver and the kubelet are models; everything in between is the agent's own.
 import asyncio
 import time
 from collections import Counter
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from collections.abc import Set as AbstractSet
 from dataclasses import dataclass, field
 from typing import Any
@@ -199,12 +199,3 @@ def session_on(rack: Rack, book: Book, state: NodeState, ledger: Ledger) -> Sess
         make_hardware=make_hardware,
         make_keeper=make_keeper,
     )
-
-
-async def until(holds: Callable[[], bool], what: str) -> None:
-    """Wait for it."""
-    for _ in range(2000):
-        if holds():
-            return
-        await asyncio.sleep(0.01)
-    raise AssertionError(f"not within 20 s: {what}")
