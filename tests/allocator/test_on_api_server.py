@@ -20,6 +20,7 @@ import pytest
 from allocator.watching import MIGSPECS
 from cluster.cluster import Cluster
 from kube.client import Api
+from kube.errors import NotFound
 from kube.resource import EVENTS, LEASES, NODES, PODS
 from mig.demand import request_of
 from mig.migspec import Condition, MigMode, SliceState, Status, StatusGpu, StatusSlice
@@ -183,7 +184,10 @@ async def test_what_a_leader_learned_of_the_demand_is_what_its_successor_starts_
 
 async def _has_learned(api: Api, leader: str, *more: str) -> bool:
     """Whether this leader has written all the Pods of this file, by profile; never more than there are."""
-    lease = await api.get(LEASES, "nos-mig-allocator", namespace=NAMESPACE)
+    try:
+        lease = await api.get(LEASES, "nos-mig-allocator", namespace=NAMESPACE)
+    except NotFound:
+        return False  # nobody led before
     text = (lease["metadata"].get("annotations") or {}).get("nos.nebuly.com/placement-mix", "{}")
     arrivals = {name: round(weight) for name, weight in json.loads(text).get("arrivals", {}).items()}
     pods = (await api.list(PODS))[0]
