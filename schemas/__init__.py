@@ -1,8 +1,9 @@
 """The JSON Schemas of everything that somebody else writes and we read, and the one way to check a document against them.
 
 They are JSON Schema 2020-12 files beside this module: `migspec` (the CRD is generated from it by `schemas.crd`), `geometries` (the
-ConfigMap and the chart's values) and the two annotations. A schema says shape, ranges and spelling; what needs two fields at
-once (overlaps, double claims) stands in it as CEL for the API server and is not judged here; nor are formats.
+ConfigMap and the chart's values), the two annotations, and `simulated-cluster` (what `nos-mig simulate` works on). A schema says
+shape, ranges and spelling; what needs two fields at once (overlaps, double claims) stands in it as CEL for the API server and is
+not judged here; nor are formats.
 """
 
 import json
@@ -14,7 +15,7 @@ from typing import TYPE_CHECKING, Any, Final, Literal
 if TYPE_CHECKING:
     from jsonschema.protocols import Validator
 
-Name = Literal["migspec", "geometries", "mig-request", "mig-allocation"]
+Name = Literal["migspec", "geometries", "mig-request", "mig-allocation", "simulated-cluster"]
 
 _MOST_ERRORS: Final = 20
 """A wholly wrong document has one fault a leaf; more than a screen of them helps nobody."""

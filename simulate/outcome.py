@@ -48,8 +48,9 @@ class Tally:
 class Outcome:
     """One replay in figures.
 
-    `span`: the seconds that were measured; over them `utilisation` is the mean share of memory slices in use, `gpus_in_use` the
-    mean number of GPUs with a slice in use; `gpus_peak` is the most at once. `stays` only where they were recorded.
+        `span`: the seconds that were measured; over them `utilisation` is the mean share of memory slices in use, `gpus_in_use` the
+    mean number of GPUs with a slice in use; `gpus_peak` is the most at once. `gpus_touched` are all that ever had one, the warm-up
+        included. `stays` only where they were recorded.
     """
 
     profiles: Mapping[Profile, Tally]
@@ -57,6 +58,7 @@ class Outcome:
     utilisation: float
     gpus_in_use: float
     gpus_peak: int
+    gpus_touched: int = 0
     stays: tuple[Stay, ...] = ()
 
     @property

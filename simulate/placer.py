@@ -4,8 +4,9 @@ A placer owns the state of its fleet. Virtual time is in seconds. Equal calls in
 needs chance is given a seeded generator when it is made.
 """
 
+from collections.abc import Iterable
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
 from mig.occupancy import Placed
 from mig.profiles import Profile
@@ -28,3 +29,11 @@ class Placer(Protocol):
 
     def release(self, spot: Spot, *, now: float) -> None:
         """A slice that was placed has ended."""
+
+
+@runtime_checkable
+class Holding(Protocol):
+    """A placer whose GPUs need not be empty at the beginning."""
+
+    def hold(self, gpu: int, placed: Iterable[Placed]) -> None:
+        """These slices, and no others, lie on the GPU from the beginning, and stay. Only before the first `place`."""

@@ -67,6 +67,7 @@ def replay(
         utilisation=used / (span * slices) if span else 0.0,
         gpus_in_use=busy / span if span else 0.0,
         gpus_peak=peak,
+        gpus_touched=run.touched,
         stays=tuple(run.stays or ()),
     )
 
@@ -129,6 +130,11 @@ class _Run:
     def measured(self) -> tuple[float, float, float, int]:
         """Since counting began: seconds, used slices times seconds, used GPUs times seconds, and the most GPUs at once."""
         return self._now - self._since, self._used_area, self._busy_area, self._peak
+
+    @property
+    def touched(self) -> int:
+        """How many GPUs ever had a slice, the warm-up included."""
+        return len(self._on_gpu)
 
     def finish(self) -> None:
         """Serve who still waits. Nothing more comes, so who is refused with nothing running never fits, and is gone."""

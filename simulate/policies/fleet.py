@@ -4,9 +4,10 @@ Each GPU is a state of its `StateSpace`; GPUs of equal shape share one. A node i
 fewer. The fleet knows what lies where and nothing of what is good.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 
 from allocator.placement.states import EMPTY, Place, StateSpace, space_of
+from mig.occupancy import Placed
 from mig.placements import GpuShape
 from mig.profiles import Profile
 from simulate.placer import Spot
@@ -27,6 +28,13 @@ class Fleet:
         """Each space with the GPUs that are in it, ascending."""
         # By group and kind, a byte by state: whether one more fits. A space may still grow.
         self._fits: dict[tuple[int, int], bytearray] = {}
+
+    def hold(self, gpu: int, placed: Iterable[Placed]) -> None:
+        """Begin with these slices on a GPU that is empty so far."""
+        self.states[gpu] = self.spaces[gpu].of(placed)
+        self._free_on_node[gpu // self.per_node] -= (
+            self.spaces[gpu].shape.width - self.spaces[gpu].free[self.states[gpu]]
+        )
 
     def free_share(self, node: int) -> float:
         """The share of a node's memory slices that are free."""

@@ -5,8 +5,9 @@ supplies `choose`.
 """
 
 from abc import ABC, abstractmethod
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 
+from mig.occupancy import Placed
 from mig.placements import GpuShape
 from mig.profiles import Profile
 from simulate.placer import Spot
@@ -30,6 +31,10 @@ class NodeFirst(ABC):
             return None
         gpu = first[self.choose(tuple(first))]
         return self._fleet.take(gpu, profile, self._fleet.places(gpu, profile)[0])
+
+    def hold(self, gpu: int, placed: Iterable[Placed]) -> None:
+        """Begin with these slices on a GPU."""
+        self._fleet.hold(gpu, placed)
 
     def release(self, spot: Spot, *, now: float) -> None:  # noqa: ARG002 - no clock
         """A slice has ended; its room is free at once."""

@@ -5,9 +5,10 @@ go to the GPU of the lowest index, and on one GPU to the lowest start. A policy 
 """
 
 from abc import ABC, abstractmethod
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 
 from allocator.placement.states import Place, StateSpace
+from mig.occupancy import Placed
 from mig.placements import GpuShape
 from mig.profiles import Profile
 from simulate.placer import Spot
@@ -48,6 +49,10 @@ class Scan(ABC):
                 if entry and (best is None or entry[0] < best[0] or (entry[0] == best[0] and gpu < best_gpu)):
                     best, best_gpu = entry, gpu
         return None if best is None else self._fleet.take(best_gpu, profile, best[1])
+
+    def hold(self, gpu: int, placed: Iterable[Placed]) -> None:
+        """Begin with these slices on a GPU."""
+        self._fleet.hold(gpu, placed)
 
     def release(self, spot: Spot, *, now: float) -> None:  # noqa: ARG002 - no clock
         """A slice has ended; its room is free at once."""
