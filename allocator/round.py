@@ -14,8 +14,7 @@ from allocator.failures import clear_failures
 from allocator.fleetview import Fleet
 from allocator.found import take_in
 from allocator.moving import move
-from allocator.nodelife import live
-from allocator.placement.policy import Policy
+from allocator.nodelife import NodeLife, live
 from allocator.ready import let_go
 from allocator.release import release
 from allocator.settle import settle
@@ -25,21 +24,18 @@ from allocator.view import View
 from allocator.waiting import place_waiting
 
 
-def decide(view: View, *, now: float, memory: Memory, policy: Policy) -> Decisions:
-    """Decide one round at time `now` (seconds of any clock that never steps)."""
+def decide(view: View, *, now: float, memory: Memory, engine: Engine) -> Decisions:
+    """Decide one round at time `now` (seconds of any clock that never steps).
+
+    What the engine knew before saves work and changes nothing but by the demand that it follows.
+    """
     highest = max((tracked.migspec.spec.leader_epoch for tracked in view.specs.values()), default=0)
     if highest > view.epoch:
         return Decisions(memory=memory, deposed_by=highest)
-    desk = Desk(view, now=now, memory=memory)
-    life = live(desk)
-    release(desk)
-    rematch(desk)
-    take_in(desk)
-    settle(desk)
-    clear_failures(desk)
+    desk, life = stand(view, now=now, memory=memory)
     fleet = Fleet(desk)
-    move(desk, fleet, policy)
-    place_waiting(desk, fleet, policy)
+    move(desk, fleet, engine)
+    place_waiting(desk, fleet, engine)
     let_go(desk, fleet)
     tell(desk)
     return Decisions(
@@ -51,6 +47,18 @@ def decide(view: View, *, now: float, memory: Memory, policy: Policy) -> Decisio
         outcomes=desk.outcomes,
         memory=desk.notes.memory(),
     )
+
+
+def stand(view: View, *, now: float, memory: Memory) -> tuple[Desk, NodeLife]:
+    """How things stand: the desk once all that is true is on it and all that was lost is given up, before anything is taken."""
+    desk = Desk(view, now=now, memory=memory)
+    life = live(desk)
+    release(desk)
+    rematch(desk)
+    take_in(desk)
+    settle(desk)
+    clear_failures(desk)
+    return desk, life
 
 
 def _writes(desk: Desk) -> list[Write]:
