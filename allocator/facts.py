@@ -10,6 +10,8 @@ from typing import Any
 
 from allocator.placement.fleet import HostPort, NodeFacts, Requirement, Resources, Taint, Toleration, Wish
 from mig.demand import all_containers, needs_of
+from mig.lifetime import declared_lifetime
+from mig.names import DURATION_ANNOTATION
 from mig.profiles import is_mig_resource
 from mig.quantity import parse_quantity
 
@@ -41,6 +43,10 @@ def wish_of(pod: Json) -> Wish:
             for item in spec.get("tolerations") or ()
         ),
         host_ports=host_ports(spec),
+        lasts=declared_lifetime(
+            annotation=(metadata.get("annotations") or {}).get(DURATION_ANNOTATION),
+            deadline=spec.get("activeDeadlineSeconds"),
+        ),
     )
 
 

@@ -1,16 +1,20 @@
 """The cluster in memory: Pods, Nodes, MigSpecs and geometries, always ready to be looked at by a round.
 
 It takes in watch events and the answers to our own writes, keeps the sums that a round needs (what plain Pods take of each
-node) up to date as objects come and go, and wakes the controller at each change. It decides nothing.
+node, when what is claimed there is expected to end) up to date as objects come and go, and wakes the controller at each change.
+It decides nothing.
 """
 
 import logging
+import time
 from collections import Counter
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 from types import MappingProxyType
 from typing import Any
 
 from allocator.facts import node_facts
+from allocator.lifetimes import Lifetimes
 from allocator.placement.fleet import HostPort, NodeFacts, Resources
 from allocator.pods import MigPod, Pod, PodReader
 from allocator.shelf import Seen, Shelf
@@ -25,15 +29,16 @@ Json = Mapping[str, Any]
 
 
 class Index:
-    """Feed the shelves; look through `view`."""
+    """Feed the shelves; look through `view`. `wall` gives seconds since the epoch."""
 
-    def __init__(self, *, on_change: Callable[[], None] = lambda: None) -> None:
+    def __init__(self, *, on_change: Callable[[], None] = lambda: None, wall: Callable[[], float] = time.time) -> None:
         self._on_change = on_change
         self._reader = PodReader()
         self._mig: dict[str, MigPod] = {}
         self._loads: dict[str, _Load] = {}
         self._nodes: dict[str, NodeFacts] = {}
         self._specs: dict[str, Tracked] = {}
+        self._lifetimes = Lifetimes(wall=wall)
         self._broken: set[str] = set()
         self._geometries = ANYTHING
         self.geometries_listed = False
@@ -78,6 +83,9 @@ class Index:
             self._mig[new.uid] = new
         elif new is not None and new.node:
             self._load(new.node).more(new.requests, new.ports)
+        for node in self._lifetimes.pod_changed(old, new):
+            tracked = self._specs[node]
+            self._specs[node] = replace(tracked, ends=self._lifetimes.ends(tracked.migspec))
         if old != new:
             self._on_change()
 
@@ -96,18 +104,28 @@ class Index:
     def _spec_changed(self, old: Stored | Broken | None, new: Stored | Broken | None) -> None:
         gone = _name(old) if old is not None and new is None else None
         if gone is not None:
-            self._specs.pop(gone, None)
+            self._drop_spec(gone)
             self._broken.discard(gone)
         if isinstance(new, Broken):
             if new.name not in self._broken:
                 log.error("a MigSpec cannot be read, its node is left alone: %s", new.error)
-            self._specs.pop(new.name, None)
+            self._drop_spec(new.name)
             self._broken.add(new.name)
         elif new is not None:
-            name = new.migspec.name
-            self._broken.discard(name)
-            self._specs[name] = follow(self._specs.get(name), new)
+            self._broken.discard(new.migspec.name)
+            self._keep_spec(new)
         self._on_change()
+
+    def _keep_spec(self, stored: Stored) -> None:
+        migspec = stored.migspec
+        before = self._specs.get(migspec.name)
+        self._lifetimes.spec_changed(before.migspec if before is not None else None, migspec)
+        self._specs[migspec.name] = follow(before, stored, ends=self._lifetimes.ends(migspec))
+
+    def _drop_spec(self, name: str) -> None:
+        before = self._specs.pop(name, None)
+        if before is not None:
+            self._lifetimes.spec_changed(before.migspec, None)
 
 
 def read_node(obj: Json) -> Seen[NodeFacts]:

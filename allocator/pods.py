@@ -7,6 +7,7 @@ lists). A Pod that cannot be read in its MIG part is kept with the reason and so
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from datetime import datetime
 from functools import cached_property
 from typing import Any, Final
 
@@ -69,6 +70,8 @@ class MigPod:
     """The scheduler's own words after it tried and failed; empty before."""
     trouble: str = ""
     """Why its requests cannot be read; such a Pod has no needs."""
+    started: float | None = None
+    """When the kubelet took it on, in seconds since the epoch; None before."""
 
     @property
     def uid(self) -> str:
@@ -156,7 +159,16 @@ def _mig_pod(pod: Json, *, gates: tuple[str, ...]) -> MigPod:
         condition=_our_condition(conditions or ()),
         unschedulable=_unschedulable(conditions or ()),
         trouble=trouble,
+        started=_epoch(status.get("startTime")),
     )
+
+
+def _epoch(time: object) -> float | None:
+    """RFC 3339 as the API server writes it; anything else is no time."""
+    try:
+        return datetime.fromisoformat(time).timestamp() if isinstance(time, str) else None
+    except (ValueError, OverflowError):
+        return None
 
 
 def _wish(pod: Json) -> tuple[Wish, str]:

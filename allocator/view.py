@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import Final
 
+from allocator.lifetimes import NO_ENDS, Ends
 from allocator.placement.fleet import NOTHING, GpuView, HostPort, NodeFacts, Resources
 from allocator.pods import MigPod
 from mig.geometries import Geometries
@@ -49,10 +50,11 @@ class Spot:
 
 @dataclass(frozen=True)
 class Tracked:
-    """A MigSpec with the generation at which each slice's claim last changed."""
+    """A MigSpec with the generation at which each slice's claim last changed, and when its claims are expected to end."""
 
     stored: Stored
     changed_at: Mapping[tuple[str, Placed], int]
+    ends: Ends
 
     @property
     def migspec(self) -> MigSpec:
@@ -108,20 +110,20 @@ class Tracked:
         return gpu_views(self, self.slots)
 
 
-def follow(before: Tracked | None, stored: Stored) -> Tracked:
+def follow(before: Tracked | None, stored: Stored, *, ends: Ends = NO_ENDS) -> Tracked:
     """The next version of an object, or its first where `before` is None or was another object of that name."""
     fresh = stored.migspec
     slots = {(gpu.uuid, item.placed): item.claim for gpu in fresh.spec.gpus for item in gpu.slices}
     if before is None or before.migspec.uid != fresh.uid:
-        return Tracked(stored, dict.fromkeys(slots, fresh.generation))
+        return Tracked(stored, dict.fromkeys(slots, fresh.generation), ends)
     if before.migspec.generation == fresh.generation:
-        return Tracked(stored, before.changed_at)
+        return Tracked(stored, before.changed_at, ends)
     known = {(gpu, placed): claim for gpu, slices in before.slots.items() for placed, claim in slices.items()}
     changed_at = {
         slot: before.changed_at[slot] if slot in known and known[slot] == claim else fresh.generation
         for slot, claim in slots.items()
     }
-    return Tracked(stored, changed_at)
+    return Tracked(stored, changed_at, ends)
 
 
 def gpu_views(tracked: Tracked, slots: Slots) -> tuple[GpuView, ...]:
@@ -145,7 +147,14 @@ def _gpu_view(tracked: Tracked, gpu: StatusGpu, slices: Mapping[Placed, Claim | 
         reusable = unclaimed and placed.profile in shape.by_profile and tracked.is_free(gpu.uuid, placed)
         (warm if reusable else fixed).append(placed)
     fixed += [item.placed for item in gpu.slices if item.placed not in slices and not _is_going(item)]
-    return GpuView(gpu.uuid, gpu.model, shape, tuple(fixed), tuple(warm), gpu.trouble)
+    return GpuView(gpu.uuid, gpu.model, shape, tuple(fixed), tuple(warm), gpu.trouble, _ends(tracked.ends, slices))
+
+
+def _ends(ends: Ends, slices: Mapping[Placed, Claim | None]) -> tuple[tuple[float, Placed], ...]:
+    if not ends:
+        return ()
+    known = ((claim, placed) for placed, claim in slices.items() if claim is not None)
+    return tuple(sorted((ends[claim.uid], placed) for claim, placed in known if claim.uid in ends))
 
 
 def _is_going(item: StatusSlice) -> bool:

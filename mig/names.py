@@ -31,6 +31,7 @@ POD_LABEL_VALUE: Final = "true"
 REQUEST_ANNOTATION: Final = "nos.nebuly.com/mig-request"
 ALLOCATION_ANNOTATION: Final = "nos.nebuly.com/mig-allocation"
 DURATION_ANNOTATION: Final = "nos.nebuly.com/expected-duration"
+"""Pod annotation, by the user, optional: how long it is likely to run, as a Go duration (`90m`, `2h30m`) or in seconds (`5400`)."""
 
 CONDITION: Final = "nos.nebuly.com/MigAllocated"
 

@@ -81,4 +81,6 @@ def answer(review: Review, verdict: Verdict) -> bytes:
             response["patch"] = base64.b64encode(json.dumps(patch).encode()).decode()
         case Allowed():
             pass
+    if isinstance(verdict, Allowed) and verdict.warnings:
+        response["warnings"] = list(verdict.warnings)
     return json.dumps({"apiVersion": API_VERSION, "kind": KIND, "response": response}).encode()

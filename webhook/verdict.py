@@ -1,7 +1,8 @@
 """The verdict on one admission request: allowed with a patch, or denied with a message. Pure, and total.
 
 It promises that any JSON object gets a verdict and never an exception, that a Pod which asks for no MIG device passes
-unchanged, and that nothing a user writes in our annotations is believed. It reserves nothing and knows no node: a profile
+unchanged, and that nothing a user writes in our annotations is believed; an `expected-duration` that cannot be read costs a
+warning and nothing else. It reserves nothing and knows no node: a profile
 that no GPU offers is admitted, and the allocator tells its Pod why it waits.
 """
 
@@ -9,7 +10,8 @@ from dataclasses import dataclass
 from typing import Final
 
 from mig.demand import request_of
-from mig.names import ALLOCATION_ANNOTATION, GATE
+from mig.lifetime import complaint
+from mig.names import ALLOCATION_ANNOTATION, DURATION_ANNOTATION, GATE
 from webhook.patch import Operation, gating_patch, has_gate
 from webhook.rules import check_container
 from webhook.shape import MALFORMED, Json, RefusalError, mapping, objects, shown
@@ -23,9 +25,10 @@ MAX_MESSAGE: Final = 1000
 
 @dataclass(frozen=True, slots=True)
 class Allowed:
-    """The Pod may be stored, with these changes."""
+    """The Pod may be stored, with these changes; its user's client shows the warnings."""
 
     patch: tuple[Operation, ...] = ()
+    warnings: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,7 +80,8 @@ def _judge(sent: object) -> Verdict:
             f"the Pod names its node ({shown(node)}) in spec.nodeName, so it cannot wait for its MIG device; use a nodeSelector "
             "instead, such as kubernetes.io/hostname"
         )
-    return Allowed(gating_patch(pod, request_of(spec)))
+    warning = complaint(annotations.get(DURATION_ANNOTATION))
+    return Allowed(gating_patch(pod, request_of(spec)), () if warning is None else (warning,))
 
 
 def _asks(spec: Json) -> bool:

@@ -1,24 +1,39 @@
 """Whether a Pod could run on a node at all, its slices aside.
 
-Checks what decides most: handed over, Ready, cordon, taints, nodeSelector, required node affinity, host ports, CPU, memory,
-Pod count and other extended resources. It does not evaluate inter-Pod affinity, hard topology spread or volume zones: a Pod
-that the scheduler refuses for those is given a slice elsewhere after a few seconds.
+Checks what decides most, by the scheduler's own rules: cordon, taints, nodeSelector, required node affinity, host ports, CPU,
+memory, ephemeral storage, Pod count and other extended resources; and what is ours: handed over, Ready. It does not evaluate
+inter-Pod affinity, hard topology spread or volume zones: a Pod that the scheduler refuses for those is given a slice elsewhere
+after a few seconds.
 """
 
+import re
 from collections.abc import Sequence
+from typing import Final
 
-from allocator.placement.fleet import NodeView, Requirement, Wish
+from allocator.placement.fleet import NodeView, Requirement, Taint, Wish
 from mig.names import PARTITIONING_LABEL, PARTITIONING_MIG
+
+_CORDON: Final = Taint("node.kubernetes.io/unschedulable", "", "NoSchedule")
+"""Whoever tolerates this taint goes to a cordoned node, too, also before the taint is on it."""
+
+_INTEGER: Final = re.compile(r"[+-]?[0-9]{1,19}", re.ASCII)
+_INT64: Final = 2**63
+"""Go's ParseInt: Python's `int` would take `1_000`, a legal label value, for a number."""
 
 
 def misfit(wish: Wish, node: NodeView) -> str | None:
     """Why the Pod cannot run there, in words that follow "1 node", or None where it can."""
+    return unsuited(wish, node) or shortage(wish, node)
+
+
+def unsuited(wish: Wish, node: NodeView) -> str | None:
+    """What of it does not depend on the other Pods there: equal nodes give equal answers, their names aside."""
     facts = node.facts
     if facts.labels.get(PARTITIONING_LABEL) != PARTITIONING_MIG:
         return "not handed over"
     if not facts.ready:
         return "not Ready"
-    if facts.cordoned:
+    if facts.cordoned and not any(item.tolerates(_CORDON) for item in wish.tolerations):
         return "cordoned"
     if node.trouble:
         return node.trouble
@@ -29,7 +44,12 @@ def misfit(wish: Wish, node: NodeView) -> str | None:
         return "not matching the nodeSelector"
     if wish.affinity is not None and not _matches(wish.affinity, node):
         return "not matching the required node affinity"
-    if any(mine.clashes(taken) for mine in wish.host_ports for taken in node.used_ports):
+    return None
+
+
+def shortage(wish: Wish, node: NodeView) -> str | None:
+    """What of it the other Pods there take."""
+    if wish.host_ports and any(mine.clashes(taken) for mine in wish.host_ports for taken in node.used_ports):
         return "without a free host port"
     short = node.free.shortages(wish.requests)
     return f"with insufficient {', '.join(short)}" if short else None
@@ -41,9 +61,9 @@ def _matches(terms: Sequence[Sequence[Requirement]], node: NodeView) -> bool:
 
 
 def _holds(item: Requirement, node: NodeView) -> bool:
-    value = node.name if item.on_field and item.key == "metadata.name" else None
-    if not item.on_field:
-        value = node.facts.labels.get(item.key)
+    if item.on_field:
+        return _holds_of_name(item, node.name)
+    value = node.facts.labels.get(item.key)
     match item.operator:
         case "In":
             return value in item.values
@@ -59,9 +79,21 @@ def _holds(item: Requirement, node: NodeView) -> bool:
             return False
 
 
+def _holds_of_name(item: Requirement, name: str) -> bool:
+    """A node has one field, its name, and a field takes one value: all else matches nothing."""
+    if item.key != "metadata.name" or len(item.values) != 1 or item.operator not in ("In", "NotIn"):
+        return False
+    return (name == item.values[0]) == (item.operator == "In")
+
+
 def _compares(item: Requirement, value: str | None) -> bool:
-    try:
-        have, bound = int(value or ""), int(item.values[0])
-    except (ValueError, IndexError):
+    have = _integer(value)
+    bound = _integer(item.values[0]) if len(item.values) == 1 else None
+    if have is None or bound is None:
         return False
     return have > bound if item.operator == "Gt" else have < bound
+
+
+def _integer(text: str | None) -> int | None:
+    number = int(text) if text is not None and _INTEGER.fullmatch(text) else None
+    return number if number is not None and -_INT64 <= number < _INT64 else None

@@ -9,13 +9,16 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from enum import StrEnum
 from functools import cached_property
-from ipaddress import IPv4Address, IPv6Address
+from ipaddress import IPv4Address
 from types import MappingProxyType
 from typing import Final
 
 from mig.demand import Need
 from mig.occupancy import Placed
 from mig.placements import GpuShape
+
+ROOM_STEPS: Final = 50
+"""How finely a node's room is told: less than a fiftieth of a node is no reason to prefer it."""
 
 _NOTHING: Mapping[str, int] = MappingProxyType({})
 """One empty mapping for all: most Pods ask for nothing but CPU and memory."""
@@ -103,14 +106,12 @@ class Toleration:
     effect: str
 
     def tolerates(self, taint: Taint) -> bool:
-        """As the scheduler's own rule."""
+        """As the scheduler's own rule, its numeric operators (alpha, off by default) left out."""
         if self.effect and self.effect != taint.effect:
             return False
         if self.key and self.key != taint.key:
             return False
-        if self.operator == "Exists":
-            return True
-        return bool(self.key) and self.operator in ("", "Equal") and self.value == taint.value
+        return self.operator == "Exists" or (self.operator in ("", "Equal") and self.value == taint.value)
 
 
 @dataclass(frozen=True, slots=True)
@@ -123,25 +124,30 @@ class Requirement:
     on_field: bool = False
 
 
+_ANYWHERE: Final = ("", str(IPv4Address(0)))
+
+
 @dataclass(frozen=True, slots=True)
 class HostPort:
-    """A port that a Pod takes on the node itself; an empty address is every address."""
+    """A port that a Pod takes on the node itself; an empty address, or IPv4's for any, is every address."""
 
     port: int
     protocol: str
     address: str
 
     def clashes(self, other: "HostPort") -> bool:
-        """Whether both cannot be on one node."""
-        anywhere = {"", str(IPv4Address(0)), str(IPv6Address(0))}
-        return (self.port, self.protocol) == (other.port, other.protocol) and (
-            self.address == other.address or self.address in anywhere or other.address in anywhere
-        )
+        """Whether both cannot be on one node. As to the scheduler, IPv6's address for any is one like all others."""
+        if self.port != other.port or self.protocol != other.protocol:
+            return False
+        return self.address == other.address or self.address in _ANYWHERE or other.address in _ANYWHERE
 
 
 @dataclass(frozen=True, slots=True)
 class Wish:
-    """What one waiting Pod needs, and what it demands of its node. `affinity` is a disjunction of terms; None is no demand."""
+    """What one waiting Pod needs, and what it demands of its node. `affinity` is a disjunction of terms; None is no demand.
+
+    `lasts` is how many seconds it declares to run, once it runs; None where it declares nothing.
+    """
 
     uid: str
     namespace: str
@@ -152,6 +158,7 @@ class Wish:
     affinity: tuple[tuple[Requirement, ...], ...] | None = None
     tolerations: tuple[Toleration, ...] = ()
     host_ports: tuple[HostPort, ...] = ()
+    lasts: float | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -171,7 +178,11 @@ class NodeFacts:
 
 @dataclass(frozen=True)
 class GpuView:
-    """One GPU that is handed over, with what lies on it. With a `trouble` nothing new goes there."""
+    """One GPU that is handed over, with what lies on it. With a `trouble` nothing new goes there.
+
+    `ends` says of those fixed slices whose Pod declares a lifetime when it is expected to end, by time: seconds since the epoch,
+    which stay as they are while time goes by. An end that has passed may come any moment.
+    """
 
     uuid: str
     model: str
@@ -179,19 +190,29 @@ class GpuView:
     fixed: tuple[Placed, ...] = ()
     warm: tuple[Placed, ...] = ()
     trouble: str = ""
+    ends: tuple[tuple[float, Placed], ...] = ()
 
     @cached_property
-    def state(self) -> tuple[str, GpuShape, tuple[Placed, ...], tuple[Placed, ...], bool]:
+    def state(self) -> "GpuState":
         """Equal for GPUs between which placement cannot tell."""
-        return self.model, self.shape, tuple(sorted(self.fixed)), tuple(sorted(self.warm)), bool(self.trouble)
+        fixed, warm = tuple(sorted(self.fixed)), tuple(sorted(self.warm))
+        return self.model, self.shape, fixed, warm, bool(self.trouble), self.ends
 
-    def taking(self, placed: Placed, drops: Iterable[Placed] = ()) -> "GpuView":
-        """The GPU once `placed` is claimed, be it reused or new, and `drops` are gone."""
+    def taking(self, placed: Placed, drops: Iterable[Placed] = (), *, end: float | None = None) -> "GpuView":
+        """The GPU once `placed` is claimed, be it reused or new, by a Pod that ends at `end`, and the warm `drops` are gone."""
         gone = {placed, *drops}
-        return replace(self, fixed=(*self.fixed, placed), warm=tuple(item for item in self.warm if item not in gone))
+        return replace(
+            self,
+            fixed=(*self.fixed, placed),
+            warm=tuple(item for item in self.warm if item not in gone),
+            ends=self.ends if end is None else tuple(sorted((*self.ends, (end, placed)))),
+        )
 
 
-@dataclass(frozen=True, slots=True)
+GpuState = tuple[str, GpuShape, tuple[Placed, ...], tuple[Placed, ...], bool, tuple[tuple[float, Placed], ...]]
+
+
+@dataclass(frozen=True)
 class NodeView:
     """A node that is handed over. `free` is its allocatable less all Pods that are bound, reserved or nominated here."""
 
@@ -206,3 +227,11 @@ class NodeView:
     def name(self) -> str:
         """The Node's name."""
         return self.facts.name
+
+    @cached_property
+    def room(self) -> float:
+        """What is left of CPU or memory, whichever is scarcer here: 0 to 1, in steps, so that it is seldom another number."""
+        free, whole = self.free, self.facts.allocatable
+        cpu = free.milli_cpu / whole.milli_cpu if whole.milli_cpu > 0 else 1.0
+        memory = free.memory / whole.memory if whole.memory > 0 else 1.0
+        return round(max(0.0, min(1.0, cpu, memory)) * ROOM_STEPS) / ROOM_STEPS
