@@ -15,7 +15,7 @@ from allocator.decisions import Decisions, Memory
 from allocator.index import Index
 from allocator.learning import Learning
 from allocator.metrics import Metrics
-from allocator.placement.policy import Policy
+from allocator.placement.engine import Engine
 from allocator.round import decide
 from allocator.writer import Done, Writer
 from kube.lease import LeadershipLost
@@ -41,7 +41,7 @@ class Controller:
         writer: Writer,
         *,
         epoch: int,
-        policy: Policy,
+        engine: Engine,
         learning: Learning,
         metrics: Metrics,
         wake: asyncio.Event,
@@ -50,7 +50,7 @@ class Controller:
         self._index = index
         self._writer = writer
         self._epoch = epoch
-        self._policy = policy
+        self._engine = engine
         self._learning = learning
         self._metrics = metrics
         self._wake = wake
@@ -84,7 +84,8 @@ class Controller:
         with self._metrics.round_seconds.time():
             view = self._index.view(self._epoch)
             self._learning.look(view.pods)
-            decisions = decide(view, now=self._clock(), memory=self._memory, policy=self._policy)
+            self._engine.follow(self._learning.mix)
+            decisions = decide(view, now=self._clock(), memory=self._memory, engine=self._engine)
         self._metrics.rounds.inc()
         self._metrics.waits(outcome.reason for outcome in decisions.outcomes.values())
         if decisions.deposed_by is not None:

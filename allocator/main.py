@@ -21,7 +21,7 @@ from allocator.index import Index
 from allocator.learning import Learning
 from allocator.metrics import Metrics
 from allocator.obituaries import Obituaries
-from allocator.placement.policy import Tiny
+from allocator.placement.engine import Engine
 from allocator.watching import Watches
 from allocator.writer import Writer
 from kube.client import Api
@@ -132,7 +132,13 @@ class Term:
                 released=obituaries.released,
             )
             controller = Controller(
-                index, writer, epoch=epoch, policy=Tiny(), learning=learning, metrics=metrics, wake=wake
+                index,
+                writer,
+                epoch=epoch,
+                engine=Engine(mix=learning.mix),
+                learning=learning,
+                metrics=metrics,
+                wake=wake,
             )
             watches = Watches(self._api, index, metrics, on_listed=wake.set)
             file = GeometryFile(on_error=self._complain)

@@ -11,9 +11,8 @@ from typing import Final
 
 from allocator.desk import Desk
 from allocator.fleetview import COMES_BACK_S, Fleet
+from allocator.placement.engine import Engine
 from allocator.placement.fleet import Reason
-from allocator.placement.place import Placement, place
-from allocator.placement.policy import Policy
 from allocator.pods import MigPod
 
 UNSCHEDULABLE_S: Final = 5.0
@@ -26,7 +25,7 @@ SHUN_S: Final = 60.0
 """How long a Pod does not come back to a node that did not take it."""
 
 
-def move(desk: Desk, fleet: Fleet, policy: Policy) -> None:
+def move(desk: Desk, fleet: Fleet, engine: Engine) -> None:
     """Look at every reservation that is not redeemed, those that matter least first: where room is short, they go."""
     reserved = [
         pod
@@ -37,7 +36,7 @@ def move(desk: Desk, fleet: Fleet, policy: Policy) -> None:
         node = desk.spots(pod.uid)[0].node
         complaint = _of_node(desk, fleet, pod, node) or _of_gpu(desk, pod)
         if complaint is not None:
-            _move(desk, fleet, policy, pod, complaint)
+            _move(desk, fleet, engine, pod, complaint)
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,17 +81,11 @@ def _misfit(desk: Desk, fleet: Fleet, pod: MigPod, node: str) -> str | None:
     return None
 
 
-def _move(desk: Desk, fleet: Fleet, policy: Policy, pod: MigPod, complaint: _Complaint) -> None:
+def _move(desk: Desk, fleet: Fleet, engine: Engine, pod: MigPod, complaint: _Complaint) -> None:
     node = desk.spots(pod.uid)[0].node
-    answer = place(
-        pod.wish,
-        fleet.views(),
-        geometries=desk.view.geometries,
-        policy=policy,
-        avoid=frozenset(desk.notes.avoided),
-        avoid_nodes=shunned(desk, pod) | ({node} if complaint.leaves_node else frozenset()),
-    )
-    if not isinstance(answer, Placement):
+    engine.sync(fleet.views(), geometries=desk.view.geometries, avoid=frozenset(desk.notes.avoided))
+    found = engine.find(pod.wish, shunned=shunned(desk, pod) | ({node} if complaint.leaves_node else frozenset()))
+    if found is None:
         desk.says(pod, complaint.reason, complaint.text)
         return
     if complaint.leaves_node:
@@ -100,7 +93,7 @@ def _move(desk: Desk, fleet: Fleet, policy: Policy, pod: MigPod, complaint: _Com
     desk.notes.released.pop(pod.uid, None)
     desk.give_up(pod.uid)
     fleet.leaves(pod, node)
-    desk.says(pod, Reason.CREATING, f"moves to {answer.node}: {complaint.text}")
+    desk.says(pod, Reason.CREATING, f"moves to {found.node}: {complaint.text}")
 
 
 def shunned(desk: Desk, pod: MigPod) -> frozenset[str]:

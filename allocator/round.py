@@ -15,6 +15,7 @@ from allocator.fleetview import Fleet
 from allocator.found import take_in
 from allocator.moving import move
 from allocator.nodelife import NodeLife, live
+from allocator.placement.engine import Engine
 from allocator.ready import let_go
 from allocator.release import release
 from allocator.settle import settle

@@ -10,22 +10,23 @@ from typing import Final
 from allocator.desk import Desk
 from allocator.fleetview import Fleet
 from allocator.moving import shunned
-from allocator.placement.fleet import NodeView, Reason, Wish
-from allocator.placement.place import Placement, Refusal, after, place
-from allocator.placement.policy import Policy
+from allocator.placement.engine import Engine
+from allocator.placement.fleet import Reason, Wish
+from allocator.placement.placement import Placement
+from allocator.placement.refusal import Refusal
 from allocator.pods import MigPod
 
-_MOST_LOOKS: Final = 2000
-_LEAST_PLACED: Final = 8
-"""A placement looks at every node, some 0.1 ms each: a round places as many Pods as keep it near 0.2 s."""
+MOST_AT_ONCE: Final = 1000
+"""Pods placed in one round: some 0.1 s of thought, and as much as the API server takes in seconds."""
 
 
-def place_waiting(desk: Desk, fleet: Fleet, policy: Policy) -> None:
+def place_waiting(desk: Desk, fleet: Fleet, engine: Engine) -> None:
     """Reserve slices for all who wait."""
     waiting = [pod for pod in desk.view.pods.values() if _waits(desk, pod)]
     if not waiting:
         return
-    queue = _Queue(desk, fleet.views(), policy)
+    engine.sync(fleet.views(), geometries=desk.view.geometries, avoid=frozenset(desk.notes.avoided))
+    queue = _Queue(desk, engine)
     for pod in sorted(waiting, key=lambda pod: pod.order):
         if len(desk.unmet(pod)) < len(pod.needs):
             # Some of its slices were lost: all go on one node, so it starts afresh.
@@ -47,13 +48,11 @@ def _waits(desk: Desk, pod: MigPod) -> bool:
 class _Queue:
     """The fleet as it shrinks, the refusals so far, and how many more Pods this round may place."""
 
-    def __init__(self, desk: Desk, nodes: tuple[NodeView, ...], policy: Policy) -> None:
+    def __init__(self, desk: Desk, engine: Engine) -> None:
         self._desk = desk
-        self._nodes = nodes
-        self._policy = policy
-        self._avoid = frozenset(desk.notes.avoided)
+        self._engine = engine
         self._refusals: list[tuple[Wish, frozenset[str], Refusal]] = []
-        self._left = max(_LEAST_PLACED, _MOST_LOOKS // max(1, len(nodes)))
+        self._left = MOST_AT_ONCE
 
     @property
     def is_done(self) -> bool:
@@ -65,14 +64,7 @@ class _Queue:
         anyone = replace(pod.wish, uid="", namespace="", name="")
         shuns = shunned(self._desk, pod)
         known = next((item for wish, nodes, item in self._refusals if wish == anyone and nodes == shuns), None)
-        answer = known or place(
-            pod.wish,
-            self._nodes,
-            geometries=self._desk.view.geometries,
-            policy=self._policy,
-            avoid=self._avoid,
-            avoid_nodes=shuns,
-        )
+        answer = known or self._engine.place(pod.wish, shunned=shuns)
         if isinstance(answer, Placement):
             self._take(pod, answer)
             return
@@ -90,4 +82,4 @@ class _Queue:
             desk.claim(node, choice.gpu, choice.placed, pod, choice.need)
         desk.placed[pod.uid] = node
         self._left -= 1
-        self._nodes = after(self._nodes, placement, pod.wish)
+        self._engine.take(pod.wish, placement)

@@ -1,18 +1,18 @@
 """The sharpest true reason why a Pod gets no slice now.
 
-Asks the placer "and if the nodes fitted?" and "and if the geometries allowed everything?", so that a reason is never a guess.
+Asks "and if the nodes fitted?" and "and if the geometries allowed everything?", so that a reason is never a guess.
 The message goes to the user: it names the profiles that exist, the nodes that do not fit and why, or what would have to end.
 """
 
 from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from allocator.placement.fleet import GpuView, NodeView, Reason, Wish
-from allocator.placement.search import Placer
-from mig.geometries import ANYTHING
 from mig.occupancy import occupied
 from mig.profiles import Profile
+
+Question = Callable[[], bool]
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,8 +23,20 @@ class Refusal:
     message: str
 
 
-def refuse(wish: Wish, nodes: Sequence[NodeView], *, misfits: Mapping[str, str | None], placer: Placer) -> Refusal:
-    """Why `placer` found nothing for this Pod on the nodes without a misfit."""
+def refuse(
+    wish: Wish,
+    nodes: Sequence[NodeView],
+    *,
+    misfits: Mapping[str, str | None],
+    without_geometries: Question,
+    without_failures: Question,
+    elsewhere: Question,
+) -> Refusal:
+    """Why a Pod found no place on the nodes without a misfit.
+
+    The questions are asked only where their answer matters: whether there were a place if the geometries allowed everything, if
+    nothing had failed lately, and on the nodes that do not fit.
+    """
     absent = _absent_profiles(wish, nodes)
     if absent:
         return Refusal(Reason.NO_SUCH_PROFILE, _no_such_profile(absent, nodes))
@@ -33,19 +45,18 @@ def refuse(wish: Wish, nodes: Sequence[NodeView], *, misfits: Mapping[str, str |
         return Refusal(
             Reason.NO_NODE_FITS, f"0 of {len(nodes)} nodes with MIG GPUs can take the Pod: {_counted(misfits)}"
         )
-    if replace(placer, geometries=ANYTHING).best(wish, fitting) is not None:
+    if without_geometries():
         return Refusal(
             Reason.GEOMETRY_FORBIDS,
             f"{_wanted(wish)} would fit, but gpuPartitioner.knownMigGeometries does not allow it beside what runs",
         )
-    if replace(placer, avoid=frozenset()).best(wish, fitting) is not None:
+    if without_failures():
         return Refusal(
             Reason.FULL,
             f"the only places left for {_wanted(wish)} failed a moment ago; they are tried again within 30 s",
         )
     refusal = _no_room(wish, fitting)
-    elsewhere = [node for node in nodes if misfits[node.name] is not None]
-    if placer.best(wish, elsewhere) is None:
+    if len(fitting) == len(nodes) or not elsewhere():
         return refusal
     return replace(
         refusal, message=f"{refusal.message}; nodes that the Pod cannot run on have room: {_counted(misfits)}"

@@ -47,18 +47,18 @@ class StateSpace:
         self._without: dict[tuple[int, Placed], int] = {}
         self.free: list[int] = []
         """By state: free memory slices."""
+        self._explored = 0
         self._id(((), self._rules.none))
 
     def __len__(self) -> int:
         return len(self._keys)
 
     def explore(self) -> None:
-        """Number every state that a GPU can reach from the empty one."""
-        state = 0
-        while state < len(self._keys):
+        """Number every state that a GPU can reach from the empty one, and from those that were met."""
+        while self._explored < len(self._keys):
             for kind in range(len(self.shape.offers)):
-                self.places(state, kind)
-            state += 1
+                self.places(self._explored, kind)
+            self._explored += 1
 
     def of(self, placed: Iterable[Placed]) -> int:
         """The state of a GPU that holds exactly these slices."""

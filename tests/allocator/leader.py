@@ -12,6 +12,7 @@ from allocator.decisions import Decisions, Memory
 from allocator.index import Index, key_of, read_node, read_spec
 from allocator.metrics import Metrics
 from allocator.patches import fence_patch
+from allocator.placement.engine import Engine
 from allocator.placement.policy import Tiny
 from allocator.round import decide
 from allocator.shelf import Shelf
@@ -42,6 +43,7 @@ class Leader:
         self._runner = runner
         self._fence()
         self.index = Index()
+        self.engine = Engine(POLICY)
         metrics = Metrics(CollectorRegistry())
         announcer = Announcer(self._say)
         self._writer = Writer(
@@ -98,8 +100,11 @@ class Leader:
                 shelf.watched(key_of(after), read(after))
 
     def decide(self) -> Decisions:
-        """One round's decisions, not carried out."""
-        return decide(self.index.view(self.epoch), now=self.now, memory=self.memory, policy=POLICY)
+        """One round's decisions, not carried out; an engine that knows nothing of the rounds before must decide the same."""
+        view = self.index.view(self.epoch)
+        decisions = decide(view, now=self.now, memory=self.memory, engine=self.engine)
+        assert decisions == decide(view, now=self.now, memory=self.memory, engine=Engine(POLICY))
+        return decisions
 
     def round(self) -> Decisions:
         """Decide, and carry out. Raises `LeadershipLost` when deposed."""

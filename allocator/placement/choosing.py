@@ -1,0 +1,113 @@
+"""Which place comes first, over all stocks that a Pod may use.
+
+Larger gain first, a warm slice with its margin; then the fuller GPU; among places that are equal in both, the one that loses the
+warm slices least likely to be wanted, then the node with most CPU and memory left, then by name. This is a total order: equal
+input gives equal output, in whatever order GPUs came in.
+"""
+
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from heapq import merge
+from itertools import groupby
+from typing import NamedTuple
+
+from allocator.placement.stock import Option, Stock
+from allocator.placement.table import Ladder
+from mig.profiles import Profile
+
+Fits = Callable[[str], bool]
+"""Whether a node, by name, takes the Pod."""
+
+
+class Rung(NamedTuple):
+    """A move with GPUs that can make it. Smaller is better; what comes after `used` only tells rungs apart."""
+
+    score: float
+    """The gain and its margin, negative: in billionths, or in units of the table where several spaces are compared."""
+    used: int
+    """Used memory slices, negative."""
+    lane: int
+    rank: int
+    reuse: bool
+
+
+class Ranked(NamedTuple):
+    """A place. Smaller is better among places of equal score and use."""
+
+    option: Option
+    stock: Stock
+    kind: int
+    rank: int
+
+    @property
+    def gain(self) -> float:
+        """What the policy's value gains there, the margin of a warm slice left out."""
+        return self.stock.table.ladder(self.kind).gain(self.rank) / 1e9
+
+
+def scales_of(stocks: Iterable[Stock]) -> Mapping[int, float]:
+    """By `id` of a space: what its gains are multiplied by, so that gains of different tables compare. One table needs none."""
+    tables = {id(stock.space): stock.table for stock in stocks}
+    return dict.fromkeys(tables, 1) if len(tables) == 1 else {space: 1 / table.unit for space, table in tables.items()}
+
+
+@dataclass(frozen=True, slots=True)
+class Lanes:
+    """What one profile may choose from: stocks that offer it, each with the index of its offer."""
+
+    stocks: Sequence[tuple[Stock, int]]
+
+    @classmethod
+    def of(cls, stocks: Iterable[Stock], profile: Profile) -> "Lanes":
+        """Those of some stocks."""
+        kinds = ((stock, stock.space.kinds.get(profile)) for stock in stocks)
+        return cls([(stock, kind) for stock, kind in kinds if kind is not None])
+
+    def first(self, fits: Fits | None = None) -> Ranked | None:
+        """The best place on nodes that take the Pod; None for `fits` is all nodes."""
+        return next(self.ranked(fits), None)
+
+    def ranked(self, fits: Fits | None = None) -> Iterator[Ranked]:
+        """Every place, best first."""
+        for _, group in groupby(self._rungs(), key=_standing):
+            rungs = list(group)
+            best = min(self._places(rungs, heads=True), default=None)
+            if best is None:
+                continue
+            if fits is None or fits(best.option.card.node):
+                yield best
+            for place in sorted(self._places(rungs, heads=False)):
+                if place.option != best.option and (fits is None or fits(place.option.card.node)):
+                    yield place
+
+    def _rungs(self) -> Iterator[Rung]:
+        scales = scales_of(stock for stock, _ in self.stocks)
+        rows = []
+        for lane, (stock, kind) in enumerate(self.stocks):
+            bits = stock.lane(kind)
+            scale = scales[id(stock.space)]
+            rows.append(_row(bits.new, bits.ladder, scale=scale, margin=0, lane=lane, reuse=False))
+            if bits.reuse:
+                rows.append(
+                    _row(bits.reuse, bits.ladder, scale=scale, margin=stock.table.margin, lane=lane, reuse=True)
+                )
+        return rows[0] if len(rows) == 1 else merge(*rows)
+
+    def _places(self, rungs: Iterable[Rung], *, heads: bool) -> Iterator[Ranked]:
+        for rung in rungs:
+            stock, kind = self.stocks[rung.lane]
+            for option in stock.options(kind, rung.rank, reuse=rung.reuse, heads=heads):
+                yield Ranked(option, stock, kind, rung.rank)
+
+
+def _standing(rung: Rung) -> tuple[float, int]:
+    return rung[:2]
+
+
+def _row(bits: int, ladder: Ladder, *, scale: float, margin: int, lane: int, reuse: bool) -> Iterator[Rung]:
+    """The rungs of one row of bits, best first."""
+    while bits:
+        lowest = bits & -bits
+        rank = lowest.bit_length() - 1
+        yield Rung(-(ladder.gain(rank) + margin) * scale, -ladder.move(rank)[1], lane, rank, reuse)
+        bits ^= lowest
