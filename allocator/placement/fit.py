@@ -16,9 +16,9 @@ from mig.names import PARTITIONING_LABEL, PARTITIONING_MIG
 _CORDON: Final = Taint("node.kubernetes.io/unschedulable", "", "NoSchedule")
 """Whoever tolerates this taint goes to a cordoned node, too, also before the taint is on it."""
 
-_INTEGER: Final = re.compile(r"[+-]?[0-9]{1,19}", re.ASCII)
+_INTEGER: Final = re.compile(r"[0-9]{1,63}", re.ASCII)
+"""Of legal label values those that Go reads as a number; Python's `int` would read `1_000`, too."""
 _INT64: Final = 2**63
-"""Go's ParseInt: Python's `int` would take `1_000`, a legal label value, for a number."""
 
 
 def misfit(wish: Wish, node: NodeView) -> str | None:
@@ -80,10 +80,10 @@ def _holds(item: Requirement, node: NodeView) -> bool:
 
 
 def _holds_of_name(item: Requirement, name: str) -> bool:
-    """A node has one field, its name, and a field takes one value: all else matches nothing."""
-    if item.key != "metadata.name" or len(item.values) != 1 or item.operator not in ("In", "NotIn"):
+    """A node has one field, its name; a field is compared with one value, for being it or not, and matches nothing else."""
+    if len(item.values) != 1 or item.operator not in ("In", "NotIn"):
         return False
-    return (name == item.values[0]) == (item.operator == "In")
+    return ((name if item.key == "metadata.name" else "") == item.values[0]) == (item.operator == "In")
 
 
 def _compares(item: Requirement, value: str | None) -> bool:
@@ -96,4 +96,4 @@ def _compares(item: Requirement, value: str | None) -> bool:
 
 def _integer(text: str | None) -> int | None:
     number = int(text) if text is not None and _INTEGER.fullmatch(text) else None
-    return number if number is not None and -_INT64 <= number < _INT64 else None
+    return number if number is not None and number < _INT64 else None

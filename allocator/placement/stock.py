@@ -80,6 +80,7 @@ class Stock:
         self.buckets: dict[int, dict[int, Shelf]] = {}
         self._lanes: dict[int, Lane] = {}
         self._drops: dict[tuple[int, int], tuple[int, int]] = {}
+        self._ends: dict[int, Ends] | None = None
 
     def __len__(self) -> int:
         return sum(len(shelf) for bucket in self.buckets.values() for shelf in bucket.values())
@@ -105,6 +106,8 @@ class Stock:
         else:
             insort(shelf, (card.key, card))
         card.stock = self
+        if self._ends is not None:
+            self._ends.setdefault(card.state, Ends()).add(card)
 
     def remove(self, card: Card) -> None:
         """Take a GPU out; it must be as it was when it came in."""
@@ -121,6 +124,18 @@ class Stock:
                 for lane in self._lanes.values():
                     lane.close(card.state)
         card.stock = None
+        if self._ends is not None:
+            self._ends[card.state].remove(card)
+
+    def by_end(self, state: int) -> "Ends":
+        """The GPUs of a state by the end of their last slice; kept from the first question on."""
+        if self._ends is None:
+            self._ends = {}
+            for bucket in self.buckets.values():
+                for shelf in bucket.values():
+                    for _, card in shelf:
+                        self._ends.setdefault(card.state, Ends()).add(card)
+        return self._ends.get(state) or Ends()
 
     def _note(self, state: int, warm: int, by: int) -> None:
         for kind, start in self.warmth.slices(warm):
@@ -173,6 +188,30 @@ class Stock:
         if end is not None:
             card.ends = tuple(sorted((*card.ends, (end, kind, option.start))))
         self.add(card)
+
+
+class Ends:
+    """The GPUs of one state by when their last slice ends, and those of which that is not known."""
+
+    __slots__ = ("known", "unknown")
+
+    def __init__(self) -> None:
+        self.known: list[tuple[float, Key, Card]] = []
+        self.unknown: Shelf = []
+
+    def add(self, card: Card) -> None:
+        """One more."""
+        if card.ends:
+            insort(self.known, (card.ends[-1][0], card.key, card))
+        else:
+            insort(self.unknown, (card.key, card))
+
+    def remove(self, card: Card) -> None:
+        """One less, as it was when it was added."""
+        if card.ends:
+            del self.known[bisect_left(self.known, (card.ends[-1][0], card.key))]
+        else:
+            del self.unknown[bisect_left(self.unknown, (card.key,))]
 
 
 class Lane:

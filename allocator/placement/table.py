@@ -67,6 +67,11 @@ class Ladder:
         index = self._moves.by_state[state].get(start)
         return None if index is None else self._rank[index]
 
+    def best(self, state: int) -> int | None:
+        """The largest gain in a state, None where no more fits."""
+        gains = self._gains
+        return max((gains[index] for index in self._moves.by_state[state].values()), default=None)
+
     def bits(self, state: int) -> int:
         """All moves of a state, a bit each at its rank."""
         known = self._bits.get(state)

@@ -1,0 +1,177 @@
+"""The best place for a slice whose lifetime is declared: it looks at GPUs one by one, at few of them, and those the most promising.
+
+When a GPU's slices end is no part of its state, so no table holds it. But what ends can add is bounded, and best where the last
+slice of the GPU ends when the new one does: so the GPUs of one state come in an order, outwards from that moment, and a state whose
+best gain is below what was found already is never opened. `outlook` says what one place is worth.
+"""
+
+from bisect import bisect_left
+from collections.abc import Iterator
+from dataclasses import dataclass
+from heapq import heapify, heappop, heappush, merge
+from typing import Final, NamedTuple
+
+from allocator.placement.choosing import Fits, Lanes, Ranked, scales_of
+from allocator.placement.durations import Adjustments, Durations, Scale
+from allocator.placement.mix import Mix
+from allocator.placement.outlook import LOOKS, Outlook
+from allocator.placement.policy import Policy, Terms
+from allocator.placement.states import StateSpace
+from allocator.placement.stock import Card, Key, Option, Stock
+from allocator.placement.table import Table
+from allocator.placement.tables import Tables
+
+_BILLION: Final = 1e9
+
+_Head = tuple[float, Key, Card]
+"""A ceiling, and the GPU that it is of."""
+
+_Entry = tuple[float, Key, Card | None, Iterator[_Head] | None]
+"""A GPU at the head of its row; or, without either, a state that is not open yet, its number in the key."""
+
+
+@dataclass(frozen=True)
+class Adjusted:
+    """A policy for slices of declared lifetime: another one, with what it takes for signs of lifetimes put right."""
+
+    policy: Policy
+    adjustments: Adjustments
+
+    def terms(self, space: StateSpace, state: int) -> Terms:
+        """The addend is the same under every mix."""
+        constant, *by_kind = self.policy.terms(space, state)
+        return constant + self.adjustments.of(space, state), *by_kind
+
+    def warm_margin(self, space: StateSpace) -> float:
+        """The same unit, so the same margin."""
+        return self.policy.warm_margin(space)
+
+
+class _Asked(NamedTuple):
+    """The slice that is to be placed; `lasts` and `scale` in seconds, `now` on the clock of the ends."""
+
+    lasts: float
+    now: float
+    scale: float
+
+
+class Foresight:
+    """One engine's; it follows the same mix."""
+
+    def __init__(self, policy: Policy, durations: Durations, mix: Mix) -> None:
+        self._durations = durations
+        self._tables = Tables(Adjusted(policy, durations.coefficients.value), mix)
+        self._outlooks: dict[int, tuple[Table, Outlook]] = {}
+
+    def follow(self, mix: Mix) -> None:
+        """Weigh states by a newer mix."""
+        self._tables.follow(mix)
+
+    def first(self, lanes: Lanes, *, lasts: float, now: float, scale: Scale, fits: Fits | None = None) -> Ranked | None:
+        """The best place among the most promising ones on nodes that take the Pod; None only where there is none at all.
+
+        `now` is on the clock of the GPUs' ends: epoch seconds, or virtual ones.
+        """
+        asked = _Asked(lasts, now, scale.seconds or lasts)
+        scales = scales_of(stock for stock, _ in lanes.stocks)
+        sights = [self._sight(stock, kind, asked, scales[id(stock.space)]) for stock, kind in lanes.stocks]
+        best: tuple[float, Ranked] | None = None
+        looks = 0
+        for ceiling, _, card, sight in merge(*(sight.promising() for sight in sights)):
+            if looks == LOOKS or (best is not None and ceiling > best[0]):
+                break
+            if fits is not None and not fits(card.node):
+                continue
+            looks += 1
+            for found in sight.look(card):
+                if best is None or found < best:
+                    best = found
+        return None if best is None else best[1]
+
+    def _sight(self, stock: Stock, kind: int, asked: _Asked, unit: float) -> "_Sight":
+        table = self._tables.of(stock.space)
+        known = self._outlooks.get(id(stock.space))
+        if known is None or known[0] is not table:
+            values = [table.value(state) for state in range(table.size)]
+            known = self._outlooks[id(stock.space)] = table, Outlook(stock.space, values, self._durations)
+        return _Sight(
+            stock, kind, asked, table=table, outlook=known[1], weight=self._durations.coefficients.now, unit=unit
+        )
+
+
+class _Sight:
+    """What one stock has for the slice. Scores and ceilings are negative, the smallest is the best, and in a common unit."""
+
+    def __init__(
+        self, stock: Stock, kind: int, asked: _Asked, *, table: Table, outlook: Outlook, weight: float, unit: float
+    ) -> None:
+        self._stock = stock
+        self._kind = kind
+        self._asked = asked
+        self._ladder = table.ladder(kind)
+        self._outlook = outlook
+        self._weight = weight
+        self._margin = weight * table.margin / _BILLION
+        self._unit = unit * _BILLION  # scales are of billionths, scores are not
+
+    def promising(self) -> Iterator[tuple[float, Key, Card, "_Sight"]]:
+        """The GPUs on which the slice has a place, by what it can score there at most; a state is opened when it is its turn."""
+        heap: list[_Entry] = []
+        for state in self._stock.buckets:
+            gain = self._ladder.best(state)
+            if gain is not None:
+                most = self._weight * gain / _BILLION + self._margin
+                heap.append((-most * self._unit, (-1.0, "", state), None, None))
+        heapify(heap)
+        while heap:
+            ceiling, key, card, row = heappop(heap)
+            if card is None or row is None:
+                for fresh in self._rows(key[2]):
+                    _push(heap, fresh)
+            else:
+                yield ceiling, key, card, self
+                _push(heap, row)
+
+    def _rows(self, state: int) -> Iterator[Iterator[_Head]]:
+        """The GPUs of a state in three rows: whose last slice ends before the new one, whose after it, of which nobody knows."""
+        gain = self._ladder.best(state)
+        if gain is None:
+            return
+        ends = self._stock.by_end(state)
+        known, middle = ends.known, bisect_left(ends.known, (self._asked.now + self._asked.lasts,))
+        yield (self._head(gain, known[place][0], known[place][2]) for place in range(middle - 1, -1, -1))
+        yield (self._head(gain, known[place][0], known[place][2]) for place in range(middle, len(known)))
+        yield (self._head(gain, None, card) for _, card in ends.unknown)
+
+    def _head(self, gain: int, end: float | None, card: Card) -> _Head:
+        asked = self._asked
+        most = self._outlook.ceiling(gain / _BILLION, asked.lasts, end, now=asked.now, scale=asked.scale)
+        return -(most + self._margin) * self._unit, card.key, card
+
+    def look(self, card: Card) -> Iterator[tuple[float, Ranked]]:
+        """What each place on a GPU scores."""
+        stock, kind, asked = self._stock, self._kind, self._asked
+        for start, after in stock.space.places(card.state, kind):
+            reuse = bool(card.warm & stock.warmth.bit(kind, start))
+            rank = stock.table.ladder(kind).rank(card.state, start)
+            if rank is None or (start in card.avoid and not reuse):
+                continue
+            score = self._outlook.score(
+                asked.lasts,
+                before=card.state,
+                after=after,
+                window=stock.space.placed[kind][start].window,
+                ends=card.ends,
+                now=asked.now,
+                scale=asked.scale,
+            )
+            cost, drops = (0, 0) if reuse else stock.drops(after, card.warm)
+            option = Option(cost, card.key, start, after, reuse, drops, card)
+            yield -(score + reuse * self._margin) * self._unit, Ranked(option, stock, kind, rank)
+
+
+def _push(heap: list[_Entry], row: Iterator[_Head]) -> None:
+    """Put the next GPU of a row into the heap."""
+    head = next(row, None)
+    if head is not None:
+        heappush(heap, (*head, row))
