@@ -1,14 +1,15 @@
 """API objects into the placement's values: what a Pod wishes, what a Node has.
 
-Reads the dicts of the API server once, at the edge of the index, and keeps only what decides. Amounts are rounded against
-the Pod (up) and against the node (down), as the scheduler does.
+Reads the dicts of the API server once, at the edge of the index, and keeps only what decides. Amounts of a node are rounded down,
+against the Pod.
 """
 
 import math
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from typing import Any
 
 from allocator.placement.fleet import HostPort, NodeFacts, Requirement, Resources, Taint, Toleration, Wish
+from allocator.podrequests import NATIVE, pod_requests
 from mig.demand import all_containers, needs_of
 from mig.lifetime import declared_lifetime
 from mig.names import DURATION_ANNOTATION
@@ -16,7 +17,6 @@ from mig.profiles import is_mig_resource
 from mig.quantity import parse_quantity
 
 Json = Mapping[str, Any]
-_NATIVE = ("cpu", "memory", "pods")
 
 
 def wish_of(pod: Json) -> Wish:
@@ -30,7 +30,7 @@ def wish_of(pod: Json) -> Wish:
         namespace=metadata["namespace"],
         name=metadata["name"],
         needs=needs_of(spec),
-        requests=pod_requests(spec),
+        requests=pod_requests(pod),
         node_selector=dict(spec.get("nodeSelector") or {}),
         affinity=_required_affinity(spec),
         tolerations=tuple(
@@ -47,59 +47,6 @@ def wish_of(pod: Json) -> Wish:
             annotation=(metadata.get("annotations") or {}).get(DURATION_ANNOTATION),
             deadline=spec.get("activeDeadlineSeconds"),
         ),
-    )
-
-
-def pod_requests(spec: Json) -> Resources:
-    """A Pod's effective request per resource, MIG left out, itself counted as one Pod.
-
-    max(app containers + sidecars, each init container + the sidecars before it), the Pod's own `resources` in place of that
-    where it has any, plus its overhead: the scheduler's rule.
-    """
-    sidecars = Resources()
-    starting = [Resources()]
-    running = Resources()
-    for container, plain_init in all_containers(spec):
-        request = _requests((container.get("resources") or {}).get("requests") or {})
-        if plain_init:
-            starting.append(sidecars.plus(request))
-        elif container.get("restartPolicy") == "Always":
-            sidecars = sidecars.plus(request)
-        else:
-            running = running.plus(request)
-    total = _largest([*starting, running.plus(sidecars)])
-    own = (spec.get("resources") or {}).get("requests") or {}
-    if own:
-        stated = _requests(own)
-        total = Resources(
-            stated.milli_cpu if "cpu" in own else total.milli_cpu,
-            stated.memory if "memory" in own else total.memory,
-            0,
-            total.other,
-        )
-    return total.plus(_requests(spec.get("overhead") or {})).plus(Resources(pods=1))
-
-
-def _requests(amounts: Json) -> Resources:
-    return Resources(
-        milli_cpu=math.ceil(parse_quantity(amounts.get("cpu", 0)) * 1000),
-        memory=math.ceil(parse_quantity(amounts.get("memory", 0))),
-        other={
-            name: math.ceil(parse_quantity(amount))
-            for name, amount in amounts.items()
-            if name not in _NATIVE and not is_mig_resource(name)
-        },
-    )
-
-
-def _largest(items: Iterable[Resources]) -> Resources:
-    items = list(items)
-    names = {name for item in items for name in item.other}
-    return Resources(
-        max(item.milli_cpu for item in items),
-        max(item.memory for item in items),
-        0,
-        {name: max(item.other.get(name, 0) for item in items) for name in names},
     )
 
 
@@ -152,7 +99,7 @@ def node_facts(node: Json) -> NodeFacts:
             other={
                 name: math.floor(parse_quantity(amount))
                 for name, amount in allocatable.items()
-                if name not in _NATIVE and not is_mig_resource(name)
+                if name not in NATIVE and not is_mig_resource(name)
             },
         ),
         mig_allocatable={

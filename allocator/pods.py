@@ -11,8 +11,9 @@ from datetime import datetime
 from functools import cached_property
 from typing import Any, Final
 
-from allocator.facts import host_ports, pod_requests, wish_of
+from allocator.facts import host_ports, wish_of
 from allocator.placement.fleet import NOTHING, HostPort, Resources, Wish
+from allocator.podrequests import pod_requests
 from mig.demand import Allotment, Need, allocation_from_annotation, asks_for_mig
 from mig.names import ALLOCATION_ANNOTATION, CONDITION, GATE
 from mig.profiles import ProfileNameError
@@ -130,7 +131,7 @@ class PodReader:
         if GATE in gates or asks_for_mig(spec):
             return _mig_pod(pod, gates=gates)
         node = spec.get("nodeName") or status.get("nominatedNodeName") or ""
-        return PlainPod(node, self._shared(pod_requests(spec)), host_ports(spec)) if node else NO_POD
+        return PlainPod(node, self._shared(pod_requests(pod)), host_ports(spec)) if node else NO_POD
 
     def _shared(self, requests: Resources) -> Resources:
         key = (requests.milli_cpu, requests.memory, requests.pods, tuple(sorted(requests.other.items())))
@@ -176,7 +177,7 @@ def _wish(pod: Json) -> tuple[Wish, str]:
         return wish_of(pod), ""
     except ProfileNameError as error:
         metadata = pod["metadata"]
-        unread = Wish(metadata["uid"], metadata["namespace"], metadata["name"], (), pod_requests(pod["spec"]))
+        unread = Wish(metadata["uid"], metadata["namespace"], metadata["name"], (), pod_requests(pod))
         return unread, str(error)
 
 
