@@ -46,6 +46,7 @@ class Controller:
         metrics: Metrics,
         wake: asyncio.Event,
         clock: Callable[[], float] = time.monotonic,
+        wall: Callable[[], float] = time.time,
     ) -> None:
         self._index = index
         self._writer = writer
@@ -55,6 +56,7 @@ class Controller:
         self._metrics = metrics
         self._wake = wake
         self._clock = clock
+        self._wall = wall
         self._memory = Memory()
 
     async def run(self) -> None:
@@ -84,7 +86,7 @@ class Controller:
         with self._metrics.round_seconds.time():
             view = self._index.view(self._epoch)
             self._learning.look(view.pods)
-            self._engine.follow(self._learning.mix)
+            self._engine.follow(self._learning.mix, self._learning.scale, now=self._wall())
             decisions = decide(view, now=self._clock(), memory=self._memory, engine=self._engine)
         self._metrics.rounds.inc()
         self._metrics.waits(outcome.reason for outcome in decisions.outcomes.values())

@@ -1,7 +1,7 @@
 """The fleet as placement and the room check see it, after the claims of this round are settled.
 
-Says what is free on each node: allocatable, less the Pods that ask for no slice, less every MIG Pod that is bound, reserved or
-nominated there; and how many more Pods of a profile the scheduler would let in.
+Says what is free on each node: allocatable, less the Pods that have their place there, less every MIG Pod that waits and is reserved
+or nominated there; and how many more Pods of a profile the scheduler would let in.
 """
 
 from collections import Counter, defaultdict
@@ -9,10 +9,11 @@ from dataclasses import dataclass, field, replace
 from typing import Final
 
 from allocator.desk import Desk
+from allocator.loads import NO_LOAD
 from allocator.placement.fit import misfit
 from allocator.placement.fleet import NOTHING, HostPort, NodeView, Resources
 from allocator.pods import MigPod
-from allocator.view import NO_LOAD, Tracked, gpu_views
+from allocator.view import Tracked, gpu_views
 from mig.profiles import Profile
 
 SILENT_S: Final = 20.0
@@ -27,9 +28,10 @@ _NOTHING_WORKS: Final = ("DriverUnavailable", "KubeletUnavailable")
 
 @dataclass
 class _Load:
+    """What Pods take that are still on their way."""
+
     requests: Resources = NOTHING
     ports: tuple[HostPort, ...] = ()
-    bound: Counter[Profile] = field(default_factory=Counter)
     pending: Counter[Profile] = field(default_factory=Counter)
 
 
@@ -41,23 +43,19 @@ class Fleet:
         self._loads: defaultdict[str, _Load] = defaultdict(_Load)
         self._granted: Counter[tuple[str, Profile]] = Counter()
         for pod in desk.view.pods.values():
-            for node in self._nodes_of(pod):
-                self._charge(pod, self._loads[node])
+            if not pod.node:
+                for node in self._nodes_of(pod):
+                    self._charge(pod, self._loads[node])
 
     def _nodes_of(self, pod: MigPod) -> set[str]:
-        """Where a Pod counts: where it is, or else where its slices are and where the scheduler holds room for it."""
-        if pod.node:
-            return {pod.node}
+        """Where a Pod that waits counts: where its slices are, and where the scheduler holds room for it."""
         return {spot.node for spot in self._desk.spots(pod.uid)} | ({pod.nominated} - {""})
 
     def _charge(self, pod: MigPod, load: _Load) -> None:
         load.requests = load.requests.plus(pod.wish.requests)
         load.ports += pod.wish.host_ports
-        profiles = [need.profile for need in pod.needs]
-        if pod.node:
-            load.bound.update(profiles)
-        elif pod.nominated or not pod.gates:
-            load.pending.update(profiles)
+        if pod.nominated or not pod.gates:
+            load.pending.update(need.profile for need in pod.needs)
 
     def views(self) -> tuple[NodeView, ...]:
         """The nodes that have reported, by name."""
@@ -75,14 +73,15 @@ class Fleet:
     def _view(self, tracked: Tracked) -> NodeView:
         name = tracked.migspec.name
         facts = self._desk.view.nodes[name]
-        plain = self._desk.view.plain.get(name, NO_LOAD)
-        load = self._loads[name]
+        there = self._desk.view.loads.get(name, NO_LOAD)
+        coming = self._loads.get(name)
+        free = facts.allocatable.minus(there.requests)
         changed = self._desk.is_changed(name)
         return NodeView(
             facts=facts,
-            free=facts.allocatable.minus(plain.requests).minus(load.requests),
+            free=free.minus(coming.requests) if coming is not None else free,
             gpus=gpu_views(tracked, self._desk.slots(name)) if changed else tracked.gpu_views,
-            used_ports=plain.ports + load.ports,
+            used_ports=there.ports + coming.ports if coming is not None else there.ports,
             trouble=self._trouble(tracked),
         )
 
@@ -120,14 +119,14 @@ class Fleet:
 
     def has_room(self, pod: MigPod, node: str) -> bool:
         """Whether the Node shows enough devices for this Pod beside all that are bound, nominated or past their gate there."""
-        load = self._loads[node]
+        there, coming = self._desk.view.loads.get(node, NO_LOAD), self._loads[node]
         facts = self._desk.view.nodes[node]
         wanted = Counter(need.profile for need in pod.needs)
         own = wanted if (pod.nominated or not pod.gates) else Counter[Profile]()
         return all(
             facts.mig_allocatable.get(profile.resource, 0)
-            - load.bound[profile]
-            - (load.pending[profile] - own[profile])
+            - there.slices.get(profile, 0)
+            - (coming.pending[profile] - own[profile])
             - self._granted[node, profile]
             >= count
             for profile, count in wanted.items()

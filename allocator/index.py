@@ -1,13 +1,12 @@
 """The cluster in memory: Pods, Nodes, MigSpecs and geometries, always ready to be looked at by a round.
 
-It takes in watch events and the answers to our own writes, keeps the sums that a round needs (what plain Pods take of each
+It takes in watch events and the answers to our own writes, keeps the sums that a round needs (what Pods take of each
 node, when what is claimed there is expected to end) up to date as objects come and go, and wakes the controller at each change.
 It decides nothing.
 """
 
 import logging
 import time
-from collections import Counter
 from collections.abc import Callable, Mapping
 from dataclasses import replace
 from types import MappingProxyType
@@ -15,10 +14,11 @@ from typing import Any
 
 from allocator.facts import node_facts
 from allocator.lifetimes import Lifetimes
-from allocator.placement.fleet import HostPort, NodeFacts, Resources
+from allocator.loads import Loads
+from allocator.placement.fleet import NodeFacts
 from allocator.pods import MigPod, Pod, PodReader
 from allocator.shelf import Seen, Shelf
-from allocator.view import Broken, PlainLoad, Stored, Tracked, View, follow
+from allocator.view import Broken, Stored, Tracked, View, follow
 from kube.watchstate import Key
 from mig.geometries import ANYTHING, Geometries
 from mig.migspec_json import MigSpecError, migspec_from_json
@@ -35,7 +35,7 @@ class Index:
         self._on_change = on_change
         self._reader = PodReader()
         self._mig: dict[str, MigPod] = {}
-        self._loads: dict[str, _Load] = {}
+        self._loads = Loads()
         self._nodes: dict[str, NodeFacts] = {}
         self._specs: dict[str, Tracked] = {}
         self._lifetimes = Lifetimes(wall=wall)
@@ -59,7 +59,7 @@ class Index:
             pods=MappingProxyType(self._mig),
             nodes=MappingProxyType(self._nodes),
             specs=MappingProxyType(self._specs),
-            plain={name: load.sum() for name, load in self._loads.items() if name in self._specs},
+            loads=self._loads.by_node,
             geometries=self._geometries,
             broken=frozenset(self._broken),
         )
@@ -77,20 +77,14 @@ class Index:
     def _pod_changed(self, old: Pod | None, new: Pod | None) -> None:
         if isinstance(old, MigPod):
             self._mig.pop(old.uid, None)
-        elif old is not None and old.node:
-            self._load(old.node).less(old.requests, old.ports)
         if isinstance(new, MigPod):
             self._mig[new.uid] = new
-        elif new is not None and new.node:
-            self._load(new.node).more(new.requests, new.ports)
+        self._loads.pod_changed(old, new)
         for node in self._lifetimes.pod_changed(old, new):
             tracked = self._specs[node]
             self._specs[node] = replace(tracked, ends=self._lifetimes.ends(tracked.migspec))
         if old != new:
             self._on_change()
-
-    def _load(self, node: str) -> "_Load":
-        return self._loads.setdefault(node, _Load())
 
     def _node_changed(self, old: NodeFacts | None, new: NodeFacts | None) -> None:
         if old is not None and new is None:
@@ -156,23 +150,3 @@ def _seen(obj: Json, value: Any) -> Seen[Any]:
 
 def _name(item: Stored | Broken) -> str:
     return item.name if isinstance(item, Broken) else item.migspec.name
-
-
-class _Load:
-    """A running sum; `Resources` stays a value."""
-
-    def __init__(self) -> None:
-        self._requests = Resources()
-        self._ports: Counter[HostPort] = Counter()
-
-    def more(self, requests: Resources, ports: tuple[HostPort, ...]) -> None:
-        self._requests = self._requests.plus(requests)
-        self._ports.update(ports)
-
-    def less(self, requests: Resources, ports: tuple[HostPort, ...]) -> None:
-        self._requests = self._requests.minus(requests)
-        if ports:
-            self._ports -= Counter(ports)
-
-    def sum(self) -> PlainLoad:
-        return PlainLoad(self._requests, tuple(self._ports))

@@ -8,10 +8,10 @@ current one, so that a restart trusts nothing old.
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Final
 
 from allocator.lifetimes import NO_ENDS, Ends
-from allocator.placement.fleet import NOTHING, GpuView, HostPort, NodeFacts, Resources
+from allocator.loads import NodeLoad
+from allocator.placement.fleet import GpuView, NodeFacts
 from allocator.pods import MigPod
 from mig.geometries import Geometries
 from mig.migspec import Claim, MigMode, MigSpec, SliceState, StatusGpu, StatusSlice
@@ -164,17 +164,6 @@ def _is_going(item: StatusSlice) -> bool:
 
 
 @dataclass(frozen=True, slots=True)
-class PlainLoad:
-    """What the Pods that ask for no slice take of one node."""
-
-    requests: Resources = NOTHING
-    ports: tuple[HostPort, ...] = ()
-
-
-NO_LOAD: Final = PlainLoad()
-
-
-@dataclass(frozen=True, slots=True)
 class View:
     """The cluster as one round sees it. The mappings are read only, and stay as they are while the round decides."""
 
@@ -183,7 +172,8 @@ class View:
     """Unfinished MIG Pods by uid."""
     nodes: Mapping[str, NodeFacts]
     specs: Mapping[str, Tracked]
-    plain: Mapping[str, PlainLoad]
+    loads: Mapping[str, NodeLoad]
+    """What the Pods that have their place take, by node."""
     geometries: Geometries
     broken: frozenset[str] = frozenset()
     """Nodes whose MigSpec is there but cannot be read."""

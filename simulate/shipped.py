@@ -22,8 +22,8 @@ from simulate.placer import Spot
 
 POLICIES: Final[dict[str, Policy]] = {"default": Tuned(), "tiny": Tiny(), "fgd": Fgd()}
 
-_LOOK_EVERY: Final = 16
-"""Arrivals after which the mix is looked at again: it moves by a thousandth with each."""
+_LOOK_EVERY: Final = 32
+"""Arrivals after which the mix is looked at again: with each it moves by a thousandth, tables are made anew at forty of them."""
 
 
 class Shipped:
@@ -97,12 +97,16 @@ class Shipped:
         if self._warm:
             card.warm |= stock.warmth.bit(kind, start)
         stock.add(card)
+        if self._asked >= _LOOK_EVERY:
+            self._look()
 
     def _learn(self, profile: Profile) -> None:
         self._learner.learn(profile)
         self._asked += 1
-        if self._asked % _LOOK_EVERY:
-            return
+
+    def _look(self) -> None:
+        """Follow the mix, as the allocator does between its rounds."""
+        self._asked = 0
         mix = self._learner.mix()
         self._foresight.follow(mix)
         if self._tables.follow(mix):

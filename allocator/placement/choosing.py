@@ -65,6 +65,10 @@ class Lanes:
 
     def first(self, fits: Fits | None = None) -> Ranked | None:
         """The best place on nodes that take the Pod; None for `fits` is all nodes."""
+        if len(self.stocks) == 1:
+            best = _top(*self.stocks[0])
+            if best is not None and (fits is None or fits(best.option.card.node)):
+                return best
         return next(self.ranked(fits), None)
 
     def ranked(self, fits: Fits | None = None) -> Iterator[Ranked]:
@@ -98,6 +102,34 @@ class Lanes:
             stock, kind = self.stocks[rung.lane]
             for option in stock.options(kind, rung.rank, reuse=rung.reuse, heads=heads):
                 yield Ranked(option, stock, kind, rung.rank)
+
+
+def _top(stock: Stock, kind: int) -> Ranked | None:
+    """The first place of one stock by a shorter way; None where it takes the long one, or there is none."""
+    lane = stock.lane(kind)
+    if not lane.new:
+        return None
+    ladder, rank, reuse = lane.ladder, _lowest(lane.new), False
+    if lane.reuse:
+        warm = _lowest(lane.reuse)
+        (gain, used), (warm_gain, warm_used) = ladder.standing(rank), ladder.standing(warm)
+        if (warm_gain + stock.table.margin, warm_used) == (gain, used):
+            return None
+        if (warm_gain + stock.table.margin, warm_used) > (gain, used):
+            rank, reuse = warm, True
+    bits = (lane.reuse if reuse else lane.new) & ladder.equals(rank)
+    best: Option | None = None
+    while bits:
+        here = _lowest(bits)
+        bits &= bits - 1
+        for option in stock.options(kind, here, reuse=reuse, heads=True):
+            if best is None or option < best:
+                best, rank = option, here
+    return None if best is None else Ranked(best, stock, kind, rank)
+
+
+def _lowest(bits: int) -> int:
+    return (bits & -bits).bit_length() - 1
 
 
 def _standing(rung: Rung) -> tuple[float, int]:

@@ -11,8 +11,10 @@ from dataclasses import replace
 from typing import Any
 
 from allocator.placement.choosing import Fits, Lanes, Ranked, scales_of
+from allocator.placement.durations import Scale, tuned
 from allocator.placement.fit import misfit, shortage
 from allocator.placement.fleet import NOTHING, NodeView, Wish
+from allocator.placement.foresight import Foresight
 from allocator.placement.mix import Mix
 from allocator.placement.packing import Packer
 from allocator.placement.placement import Choice, Placement, taken
@@ -33,14 +35,19 @@ class Engine:
         self._tables = Tables(self._policy, mix or Mix())
         self._geometries = ANYTHING
         self._racks = Racks(self._tables, ANYTHING)
+        self._foresight = Foresight(self._policy, tuned(), self._tables.mix)
+        self._scale = Scale()
+        self._now = 0.0
 
     @property
     def views(self) -> Sequence[NodeView]:
         """The nodes as they are now, with what was taken since the last `sync`."""
         return self._racks.views
 
-    def follow(self, mix: Mix) -> None:
-        """Weigh places by a newer mix, once it has moved enough."""
+    def follow(self, mix: Mix, scale: Scale, *, now: float) -> None:
+        """Weigh places by newer demand: the mix, once it has moved enough, and the scale of lifetimes; `now` in epoch seconds."""
+        self._scale, self._now = scale, now
+        self._foresight.follow(mix)
         if self._tables.follow(mix):
             self._racks.retable()
 
@@ -62,8 +69,9 @@ class Engine:
         for place in Lanes.of(suited.stocks, need.profile).ranked(self._fits(wish, shunned, suited)):
             yield _single(need, place), place
 
-    def take(self, wish: Wish, placement: Placement, *, end: float | None = None) -> None:
-        """Count a Pod as placed there; `end` is when it is expected to end, in epoch seconds."""
+    def take(self, wish: Wish, placement: Placement) -> None:
+        """Count a Pod as placed there, from now on for as long as it declares."""
+        end = None if wish.lasts is None else self._now + wish.lasts
         self._racks.put(taken(self._racks[placement.node].view, placement, wish, end=end))
 
     def find(self, wish: Wish, *, shunned: frozenset[str] = frozenset()) -> Placement | None:
@@ -71,10 +79,15 @@ class Engine:
         suited = self._racks.suiting(wish)
         fits = self._fits(wish, shunned, suited)
         if len(wish.needs) == 1:
-            place = Lanes.of(suited.stocks, wish.needs[0].profile).first(fits)
+            place = self._best(Lanes.of(suited.stocks, wish.needs[0].profile), wish.lasts, fits)
             return None if place is None else _single(wish.needs[0], place)
         nodes = [rack for name in suited.nodes if fits(name) and (rack := self._racks[name]).cards]
         return self._spread(wish, nodes, suited.stocks)
+
+    def _best(self, lanes: Lanes, lasts: float | None, fits: Fits) -> Ranked | None:
+        if lasts is None:
+            return lanes.first(fits)
+        return self._foresight.first(lanes, lasts=lasts, now=self._now, scale=self._scale, fits=fits)
 
     def _spread(self, wish: Wish, nodes: Sequence[Rack], stocks: Iterable[Stock]) -> Placement | None:
         if not Packer.can([need.profile for need in wish.needs]):
@@ -115,6 +128,7 @@ class Engine:
     ) -> "Engine":
         """Another engine, of the same mind but for what is given, on other nodes."""
         other = Engine(self._policy, mix=self._tables.mix)
+        other.follow(self._tables.mix, self._scale, now=self._now)
         other.sync(
             nodes,
             geometries=self._geometries if geometries is None else geometries,

@@ -88,8 +88,11 @@ class Stock:
     def follow(self, table: Table) -> None:
         """Order by another table of the same space from now on."""
         self.table = table
+        asked = list(self._lanes)
         self._lanes.clear()
         self._drops.clear()
+        for kind in asked:
+            self.lane(kind)
 
     def add(self, card: Card) -> None:
         """Take a GPU in, as it is."""

@@ -50,6 +50,7 @@ class Ladder:
             self._rank[index] = rank
         self._gains = gains
         self._bits: dict[int, int] = {}
+        self._equals: dict[int, int] = {}
 
     def __len__(self) -> int:
         return len(self._order)
@@ -61,6 +62,23 @@ class Ladder:
     def move(self, rank: int) -> Move:
         """The move itself."""
         return self._moves.list[self._order[rank]]
+
+    def equals(self, rank: int) -> int:
+        """All moves that stand as high as this one, a bit each."""
+        known = self._equals.get(rank)
+        if known is None:
+            standing, first, end = self.standing(rank), rank, rank + 1
+            while first and self.standing(first - 1) == standing:
+                first -= 1
+            while end < len(self) and self.standing(end) == standing:
+                end += 1
+            known = self._equals[rank] = (1 << end) - (1 << first)
+        return known
+
+    def standing(self, rank: int) -> tuple[int, int]:
+        """Gain and fullness: what moves are ordered by."""
+        index = self._order[rank]
+        return self._gains[index], self._moves.list[index][1]
 
     def rank(self, state: int, start: int) -> int | None:
         """Where the move stands, or None where it is not legal."""

@@ -12,7 +12,9 @@ from allocator.decisions import Decisions, Memory
 from allocator.index import Index, key_of, read_node, read_spec
 from allocator.metrics import Metrics
 from allocator.patches import fence_patch
+from allocator.placement.durations import Scale
 from allocator.placement.engine import Engine
+from allocator.placement.mix import Mix
 from allocator.placement.policy import Tiny
 from allocator.round import decide
 from allocator.shelf import Shelf
@@ -102,8 +104,11 @@ class Leader:
     def decide(self) -> Decisions:
         """One round's decisions, not carried out; an engine that knows nothing of the rounds before must decide the same."""
         view = self.index.view(self.epoch)
+        fresh = Engine(POLICY)
+        for engine in (self.engine, fresh):
+            engine.follow(Mix(), Scale(), now=self.now)
         decisions = decide(view, now=self.now, memory=self.memory, engine=self.engine)
-        assert decisions == decide(view, now=self.now, memory=self.memory, engine=Engine(POLICY))
+        assert decisions == decide(view, now=self.now, memory=self.memory, engine=fresh)
         return decisions
 
     def round(self) -> Decisions:
