@@ -1,7 +1,7 @@
 """The fleet as placement and the room check see it, after the claims of this round are settled.
 
-Says what is free on each node: allocatable, less the Pods that have their place there, less every MIG Pod that waits and is reserved
-or nominated there; and how many more Pods of a profile the scheduler would let in.
+Says what is free on each node: allocatable, less the Pods that have their place there, less every MIG Pod that is reserved or
+nominated there; and how many more Pods of a profile the scheduler would let in.
 """
 
 from collections import Counter, defaultdict

@@ -1,7 +1,7 @@
 """What the Pods that have their place take of each node: sums that are kept as Pods come and go, so that no round adds them up.
 
-A Pod has its place once it is bound; one that asks for no slice also where it is nominated, for the scheduler holds that room. A MIG
-Pod that waits is not counted here: where it counts is what a round decides.
+A Pod has its place once it is bound; one that asks for no slice also where it is nominated, for the scheduler holds that room. A
+MIG Pod that waits is not counted here: where it counts is what a round decides.
 """
 
 from collections import Counter
