@@ -44,6 +44,15 @@ class Engine:
         """The nodes as they are now, with what was taken since the last `sync`."""
         return self._racks.views
 
+    def view(self, node: str) -> NodeView:
+        """One of them."""
+        return self._racks[node].view
+
+    def reset(self, nodes: Iterable[NodeView]) -> None:
+        """Know these nodes, which are among those of the last `sync`, as they are given."""
+        for node in nodes:
+            self._racks.put(node)
+
     def follow(self, mix: Mix, scale: Scale, *, now: float) -> None:
         """Weigh places by newer demand: the mix, once it has moved enough, and the scale of lifetimes; `now` in epoch seconds."""
         self._scale, self._now = scale, now
