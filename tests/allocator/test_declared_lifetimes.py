@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 
 from allocator.index import Index, key_of, read_spec
-from allocator.lifetimes import NO_ENDS
+from allocator.lifetimes import NO_ENDS, Lifetimes
 from allocator.placement.fleet import GpuView
 from allocator.pods import MigPod, PodReader
 from allocator.view import gpu_views
@@ -218,6 +218,22 @@ def test_a_pod_that_moves_counts_anew_from_its_new_reservation() -> None:
     cluster.spec("n2", {at("1g.10gb", 5): "a"})
     assert cluster.gpu("n1").ends == ()
     assert cluster.gpu("n2").ends == ((START + 1060, at("1g.10gb", 5)),)
+
+
+def test_a_pod_counts_from_its_reservation_through_all_later_changes_around_it() -> None:
+    """F4: what is remembered of it does not grow with them."""
+    cluster = Cluster()
+    waiting = pod("a", "1g.10gb", lasts="60")
+    cluster.pods(waiting)
+    lifetimes, before = Lifetimes(wall=lambda: START), None
+    for start in (5, 4, 3):
+        cluster.spec("n1", {at("1g.10gb", 6): "a", at("1g.10gb", start): f"another-{start}"})
+        cluster.now += 100
+        after = cluster.index.view(1).specs["n1"].migspec
+        lifetimes.spec_changed(before, after)
+        before = after
+    assert cluster.gpu().ends == ((START + 60, at("1g.10gb", 6)),)
+    assert lifetimes.pod_changed(None, PodReader().read(waiting)) == ("n1",)
 
 
 def test_claims_on_two_nodes_each_count_from_their_own_reservation_and_either_may_go_first() -> None:

@@ -88,7 +88,7 @@ def test_gt_and_lt_compare_integers_as_go_reads_them_and_nothing_else(item: dict
         (expression("metadata.name", "Exists"), False),
         (expression("metadata.name", "Gt", "0"), False),
         (expression("zone", "In", "a"), False),
-        (expression("metadata.uid", "NotIn", "u1"), True),
+        (expression("metadata.uid", "NotIn", "n1"), True),
     ],
 )
 def test_match_fields_compares_the_nodes_name_with_one_value(item: dict[str, Any], *, holds: bool) -> None:

@@ -38,7 +38,7 @@ def test_requesting_none_of_a_resource_is_no_request() -> None:
 def test_an_overdrawn_resource_keeps_away_only_who_requests_it() -> None:
     """A node may have shrunk under its Pods."""
     overdrawn = replace(node(), free=Resources(-500, 2**20, 5, {"ephemeral-storage": -1}))
-    assert fits(overdrawn, requests={"memory": "1Mi"}) is None
+    assert fits(overdrawn, requests={"memory": "1Mi", "cpu": "0", "ephemeral-storage": "0"}) is None
     assert fits(overdrawn, requests={"cpu": "1m"}) == "with insufficient cpu"
     assert fits(overdrawn, requests={"ephemeral-storage": "1"}) == "with insufficient ephemeral-storage"
 

@@ -119,6 +119,7 @@ def test_a_resize_that_the_node_cannot_grant_does_not_count() -> None:
     deferred = [{"type": "PodResizePending", "status": "True", "reason": "Deferred"}]
     assert resizing(wants="9", granted="1", runs="1", conditions=infeasible) == 1000
     assert resizing(wants="9", granted="1", runs="1", conditions=deferred) == 9000
+    assert resizing(wants="9", granted=None, runs=None, conditions=infeasible) == 0
 
 
 def test_init_containers_and_sidecars_are_resized_by_the_same_rule() -> None:
