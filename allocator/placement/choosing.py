@@ -11,7 +11,7 @@ from heapq import merge
 from itertools import groupby
 from typing import NamedTuple
 
-from allocator.placement.stock import Option, Stock
+from allocator.placement.stock import Card, Option, Stock
 from allocator.placement.table import Ladder
 from mig.profiles import Profile
 
@@ -102,6 +102,17 @@ class Lanes:
             stock, kind = self.stocks[rung.lane]
             for option in stock.options(kind, rung.rank, reuse=rung.reuse, heads=heads):
                 yield Ranked(option, stock, kind, rung.rank)
+
+
+def places_on(card: Card, stock: Stock, kind: int) -> Iterator[Ranked]:
+    """Every place on one GPU of a stock, by start."""
+    ladder = stock.table.ladder(kind)
+    for start, after in stock.space.places(card.state, kind):
+        reuse = bool(card.warm & stock.warmth.bit(kind, start))
+        rank = ladder.rank(card.state, start)
+        if rank is not None and (reuse or start not in card.avoid):
+            cost, drops = (0, 0) if reuse else stock.drops(after, card.warm)
+            yield Ranked(Option(cost, card.key, start, after, reuse, drops, card), stock, kind, rank)
 
 
 def _top(stock: Stock, kind: int) -> Ranked | None:

@@ -6,18 +6,18 @@ best gain is below what was found already is never opened. `outlook` says what o
 """
 
 from bisect import bisect_left
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from heapq import heapify, heappop, heappush, merge
 from typing import Final, NamedTuple
 
-from allocator.placement.choosing import Fits, Lanes, Ranked, scales_of
+from allocator.placement.choosing import Fits, Lanes, Ranked, places_on, scales_of
 from allocator.placement.durations import Adjustments, Durations, Scale
 from allocator.placement.mix import Mix
 from allocator.placement.outlook import LOOKS, Outlook
 from allocator.placement.policy import Policy, Terms
 from allocator.placement.states import StateSpace
-from allocator.placement.stock import Card, Key, Option, Stock
+from allocator.placement.stock import Card, Key, Stock
 from allocator.placement.table import Table
 from allocator.placement.tables import Tables
 
@@ -72,9 +72,7 @@ class Foresight:
 
         `now` is on the clock of the GPUs' ends: epoch seconds, or virtual ones.
         """
-        asked = _Asked(lasts, now, scale.seconds or lasts)
-        scales = scales_of(stock for stock, _ in lanes.stocks)
-        sights = [self._sight(stock, kind, asked, scales[id(stock.space)]) for stock, kind in lanes.stocks]
+        sights = self.sights(lanes, lasts=lasts, now=now, scale=scale)
         best: tuple[float, Ranked] | None = None
         looks = 0
         for ceiling, _, card, sight in merge(*(sight.promising() for sight in sights)):
@@ -88,18 +86,24 @@ class Foresight:
                     best = found
         return None if best is None else best[1]
 
-    def _sight(self, stock: Stock, kind: int, asked: _Asked, unit: float) -> "_Sight":
+    def sights(self, lanes: Lanes, *, lasts: float, now: float, scale: Scale) -> Sequence["Sight"]:
+        """What each of the stocks has for the slice."""
+        asked = _Asked(lasts, now, scale.seconds or lasts)
+        scales = scales_of(stock for stock, _ in lanes.stocks)
+        return [self._sight(stock, kind, asked, scales[id(stock.space)]) for stock, kind in lanes.stocks]
+
+    def _sight(self, stock: Stock, kind: int, asked: _Asked, unit: float) -> "Sight":
         table = self._tables.of(stock.space)
         known = self._outlooks.get(id(stock.space))
         if known is None or known[0] is not table:
             values = [table.value(state) for state in range(table.size)]
             known = self._outlooks[id(stock.space)] = table, Outlook(stock.space, values, self._durations)
-        return _Sight(
+        return Sight(
             stock, kind, asked, table=table, outlook=known[1], weight=self._durations.coefficients.now, unit=unit
         )
 
 
-class _Sight:
+class Sight:
     """What one stock has for the slice. Scores and ceilings are negative, the smallest is the best, and in a common unit."""
 
     def __init__(
@@ -114,7 +118,7 @@ class _Sight:
         self._margin = weight * table.margin / _BILLION
         self._unit = unit * _BILLION  # scales are of billionths, scores are not
 
-    def promising(self) -> Iterator[tuple[float, Key, Card, "_Sight"]]:
+    def promising(self) -> Iterator[tuple[float, Key, Card, "Sight"]]:
         """The GPUs on which the slice has a place, by what it can score there at most; a state is opened when it is its turn."""
         heap: list[_Entry] = []
         for state in self._stock.buckets:
@@ -148,26 +152,26 @@ class _Sight:
         most = self._outlook.ceiling(gain / _BILLION, asked.lasts, end, now=asked.now, scale=asked.scale)
         return -(most + self._margin) * self._unit, card.key, card
 
-    def look(self, card: Card) -> Iterator[tuple[float, Ranked]]:
-        """What each place on a GPU scores."""
-        stock, kind, asked = self._stock, self._kind, self._asked
-        for start, after in stock.space.places(card.state, kind):
-            reuse = bool(card.warm & stock.warmth.bit(kind, start))
-            rank = stock.table.ladder(kind).rank(card.state, start)
-            if rank is None or (start in card.avoid and not reuse):
-                continue
+    @property
+    def margin(self) -> float:
+        """What a score is better by for reusing a warm slice."""
+        return self._margin * self._unit
+
+    def look(self, card: Card, *, blind: bool = False) -> Iterator[tuple[float, Ranked]]:
+        """What each place on a GPU scores, by start; `blind`: if nobody knew when its slices end."""
+        asked, ends = self._asked, () if blind else card.ends
+        for place in places_on(card, self._stock, self._kind):
+            option = place.option
             score = self._outlook.score(
                 asked.lasts,
                 before=card.state,
-                after=after,
-                window=stock.space.placed[kind][start].window,
-                ends=card.ends,
+                after=option.after,
+                window=self._stock.space.placed[self._kind][option.start].window,
+                ends=ends,
                 now=asked.now,
                 scale=asked.scale,
             )
-            cost, drops = (0, 0) if reuse else stock.drops(after, card.warm)
-            option = Option(cost, card.key, start, after, reuse, drops, card)
-            yield -(score + reuse * self._margin) * self._unit, Ranked(option, stock, kind, rank)
+            yield -(score + option.reuse * self._margin) * self._unit, place
 
 
 def _push(heap: list[_Entry], row: Iterator[_Head]) -> None:

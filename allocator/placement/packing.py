@@ -74,7 +74,7 @@ class Packer:
         return prod(profiles.count(profile) + 1 for profile in set(profiles)) <= MOST_PARTS
 
     def best(self, nodes: Iterable[Sequence[Card]]) -> tuple[Sequence[Card], Filling] | None:
-        """The best packing on one of these nodes, each given by the GPUs of it that may be used."""
+        """The best packing on one of these nodes, each given by the GPUs of it that may be used; of equal ones the first by key."""
         bounds = ((self._bound(cards), cards) for cards in nodes)
         ordered = sorted((-bound, cards[0].key, cards) for bound, cards in bounds if bound is not None)
         best: tuple[Sequence[Card], Filling] | None = None
@@ -82,7 +82,9 @@ class Packer:
             if best is not None and -bound < best[1].score:
                 break
             found = self.pack(cards)
-            if found is not None and found.beats(best[1] if best else None):
+            if found is None:
+                continue
+            if best is None or (found[:3], best[0][0].key) > (best[1][:3], cards[0].key):
                 best = cards, found
         return best
 
