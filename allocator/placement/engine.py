@@ -21,6 +21,7 @@ from allocator.placement.placement import Choice, Placement, taken
 from allocator.placement.policy import Policy, Tuned
 from allocator.placement.racks import Avoid, Rack, Racks, Suited
 from allocator.placement.refusal import Refusal, refuse
+from allocator.placement.standing import Sought
 from allocator.placement.stock import Stock
 from allocator.placement.tables import Tables
 from mig.demand import Need
@@ -77,6 +78,24 @@ class Engine:
         suited = self._racks.suiting(wish)
         for place in Lanes.of(suited.stocks, need.profile).ranked(self._fits(wish, shunned, suited)):
             yield _single(need, place), place
+
+    def sought(self, wish: Wish, *, shunned: frozenset[str] = frozenset()) -> Sought:
+        """What a Pod may choose from as things stand, for who explains a choice; to be asked before anything changes."""
+        suited = self._racks.suiting(wish)
+        fits = self._fits(wish, shunned, suited)
+        sights = None
+        if wish.lasts is not None and len(wish.needs) == 1:
+            lanes = Lanes.of(suited.stocks, wish.needs[0].profile)
+            found = self._foresight.sights(lanes, lasts=wish.lasts, now=self._now, scale=self._scale)
+            sights = {id(stock): sight for (stock, _), sight in zip(lanes.stocks, found, strict=True)}
+        return Sought(wish, suited.stocks, fits, self._racks, sights)
+
+    def misfits(self, wish: Wish, *, shunned: frozenset[str] = frozenset()) -> Mapping[str, str | None]:
+        """By node: why the Pod cannot run there, or None where it can."""
+        return {
+            node.name: "lately refused by the scheduler" if node.name in shunned else misfit(wish, node)
+            for node in self.views
+        }
 
     def take(self, wish: Wish, placement: Placement) -> None:
         """Count a Pod as placed there, from now on for as long as it declares."""
@@ -146,11 +165,7 @@ class Engine:
         return other
 
     def _refuse(self, wish: Wish, shunned: frozenset[str]) -> Refusal:
-        nodes = self.views
-        misfits = {
-            node.name: "lately refused by the scheduler" if node.name in shunned else misfit(wish, node)
-            for node in nodes
-        }
+        nodes, misfits = self.views, self.misfits(wish, shunned=shunned)
         fitting = [node for node in nodes if misfits[node.name] is None]
 
         def fits_if(**others: Any) -> bool:
