@@ -50,6 +50,8 @@ class Classes:
 
     def learn(self, wish: Wish, nodes: Iterable[NodeView]) -> bool:
         """Take in the labels that a Pod names; True where the classes of the nodes are others now, to be met anew."""
+        if not wish.node_selector and wish.affinity is None:
+            return False
         fresh = _named(wish) - set(self._labels) - self._fine - {PARTITIONING_LABEL}
         if not fresh:
             return False
@@ -68,6 +70,8 @@ class Classes:
 
     def decides(self, wish: Wish) -> bool:
         """Whether the class says all that there is to say of whether a node suits the Pod."""
+        if wish.affinity is None and not self._fine:
+            return True
         fields = any(item.on_field for term in wish.affinity or () for item in term)
         return not fields and not (self._fine and self._fine & _named(wish))
 

@@ -17,6 +17,7 @@ from allocator.placement.tables import Tables
 from allocator.placement.warmth import warmth_of
 from mig.geometries import Geometries
 from mig.occupancy import Placed
+from mig.placements import GpuShape
 
 Avoid = frozenset[tuple[str, str, int]]
 """(node, GPU, start) where making a slice failed lately."""
@@ -56,6 +57,7 @@ class Racks:
         self._failed = _by_gpu(avoid)
         self._racks: dict[str, Rack] = {}
         self._classes = Classes()
+        self._spaces: dict[tuple[str, GpuShape], StateSpace] = {}
         self._groups: dict[Class, _Group] = {}
 
     def __getitem__(self, node: str) -> Rack:
@@ -75,12 +77,12 @@ class Racks:
             seen.add(view.name)
             rack = self._racks.get(view.name)
             if rack is None or view.name in touched or (rack.view is not view and rack.view != view):
-                self.put(view)
+                self.put(view, touched=view.name in touched)
         for name in self._racks.keys() - seen:
             self._remove(name)
 
-    def put(self, view: NodeView) -> None:
-        """A node that is new, or is otherwise than before."""
+    def put(self, view: NodeView, *, touched: bool = False) -> None:
+        """A node that is new, or is otherwise than before; `touched`: what is to be avoided there has changed."""
         kind = self._classes.of(view)
         rack = self._racks.get(view.name)
         if rack is not None and rack.kind != kind:
@@ -90,23 +92,27 @@ class Racks:
             self._classes.meet(kind, view)
             rack = self._racks[view.name] = Rack(view, kind)
             self._groups.setdefault(kind, _Group()).nodes.add(view.name)
-        before = {gpu.uuid: gpu for gpu in rack.view.gpus}
-        rack.view = view
+        before, rack.view = rack.view, view
+        same = not touched and before is not view and before.room == view.room and len(before.gpus) == len(view.gpus)
+        known = {gpu.uuid: gpu for gpu in before.gpus}
         for index, gpu in enumerate(view.gpus):
-            self._put_gpu(rack, gpu, before.pop(gpu.uuid, None), (-view.room, view.name, index))
-        for uuid in before:
+            if not (same and before.gpus[index] is gpu):
+                self._put_gpu(rack, gpu, known.get(gpu.uuid), (-view.room, view.name, index))
+        for uuid in known.keys() - {gpu.uuid for gpu in view.gpus}:
             self._drop(rack, uuid)
 
     def _put_gpu(self, rack: Rack, gpu: GpuView, before: GpuView | None, key: Key) -> None:
         card, avoid = rack.cards.get(gpu.uuid), self._failed.get((rack.view.name, gpu.uuid), _NOWHERE)
-        if card is not None and card.key == key and card.avoid == avoid and (before is gpu or before == gpu):
+        if card is not None and card.stock is not None and card.avoid == avoid and (before is gpu or before == gpu):
+            if card.key != key:
+                card.stock.rekey(card, key)
             return
         self._drop(rack, gpu.uuid)
         if not gpu.trouble:
             rack.cards[gpu.uuid] = self._shelve(rack, gpu, key, avoid)
 
     def _shelve(self, rack: Rack, gpu: GpuView, key: Key, avoid: frozenset[int]) -> Card:
-        space = space_of(gpu.shape, self._geometries.for_model(gpu.model))
+        space = self._space_of(gpu)
         warm = [item for item in gpu.warm if _is_offered(space, item)]
         fixed = gpu.fixed if len(warm) == len(gpu.warm) else (*gpu.fixed, *(it for it in gpu.warm if it not in warm))
         state = space.of(fixed)
@@ -124,6 +130,13 @@ class Racks:
             self.retable()
         stock.add(card)
         return card
+
+    def _space_of(self, gpu: GpuView) -> StateSpace:
+        known = self._spaces.get((gpu.model, gpu.shape))
+        if known is None:
+            known = space_of(gpu.shape, self._geometries.for_model(gpu.model))
+            self._spaces[gpu.model, gpu.shape] = known
+        return known
 
     def retable(self) -> None:
         """Order everything by the tables as they are now."""
@@ -148,7 +161,7 @@ class Racks:
 
     def suiting(self, wish: Wish) -> Suited:
         """Where a Pod may go, whatever runs there."""
-        if self._classes.learn(wish, self.views):
+        if self._classes.learn(wish, (rack.view for rack in self)):
             for view in self.views:
                 self._remove(view.name)
                 self.put(view)

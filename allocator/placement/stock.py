@@ -7,6 +7,7 @@ warm slices. The stock knows GPUs and moves; which nodes a Pod may go to, and wh
 
 from bisect import bisect_left, insort
 from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Final, NamedTuple
 
 from allocator.placement.states import StateSpace
@@ -112,6 +113,17 @@ class Stock:
         if self._ends is not None:
             self._ends.setdefault(card.state, Ends()).add(card)
 
+    def rekey(self, card: Card, key: Key) -> None:
+        """Let a GPU have another rank among its equals: its node has more room left, or less."""
+        shelf = self.buckets[card.state][card.warm]
+        if self._ends is not None or len(shelf) > 1:
+            self.remove(card)
+            card.key = key
+            self.add(card)
+        else:
+            card.key = key
+            shelf[0] = key, card
+
     def remove(self, card: Card) -> None:
         """Take a GPU out; it must be as it was when it came in."""
         bucket = self.buckets[card.state]
@@ -129,6 +141,15 @@ class Stock:
         card.stock = None
         if self._ends is not None:
             self._ends[card.state].remove(card)
+
+    @contextmanager
+    def aside(self, card: Card) -> Iterator[None]:
+        """As if a GPU of this stock were not there."""
+        self.remove(card)
+        try:
+            yield
+        finally:
+            self.add(card)
 
     def by_end(self, state: int) -> "Ends":
         """The GPUs of a state by the end of their last slice; kept from the first question on."""
