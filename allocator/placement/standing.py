@@ -25,6 +25,8 @@ _DECIMALS: Final = 9
 class Criterion(StrEnum):
     """What decided between two places, from what counts most to what counts least."""
 
+    PROMISE = "promise"
+    """The other place is better, and was not looked at: of places for a declared lifetime only the most promising are."""
     VALUE = "value"
     """What the policy's value of the GPU's state gains."""
     ENDS = "ends"
@@ -72,7 +74,9 @@ class Standing:
         return -self.worth, used, self.cost, -self.room, place.node, self.index, start
 
     def decides(self, other: "Standing") -> Criterion:
-        """The first criterion in which this place, the better one, and another one differ."""
+        """The first criterion in which this place, which is taken, and another one differ."""
+        if other.order < self.order:
+            return Criterion.PROMISE
         if self.worth != other.worth:
             return self._value(other)
         if self.ends is None and self.used != other.used:
@@ -112,14 +116,15 @@ class Sought:
         return Lanes.of(self.stocks, need.profile)
 
     @cached_property
-    def _scales(self) -> Mapping[int, float]:
+    def scales(self) -> Mapping[int, float]:
+        """What gains are multiplied by, by `id` of the space."""
         single = len(self.wish.needs) == 1
         return scales_of([stock for stock, _ in self.lanes.stocks] if single else self.stocks)
 
     @property
     def _unit(self) -> float:
         """One table counts in billionths; several are counted in what each usually gains."""
-        return _BILLION if len(self._scales) == 1 else 1.0
+        return _BILLION if len(self.scales) == 1 else 1.0
 
     def cards(self) -> Iterator[Card]:
         """The GPUs on the nodes that take the Pod, those in trouble left out."""
@@ -133,7 +138,7 @@ class Sought:
         if stock is None:
             return
         if self.sights is None:
-            scale, ladder = self._scales[id(stock.space)], stock.table.ladder(kind)
+            scale, ladder = self.scales[id(stock.space)], stock.table.ladder(kind)
             for place in places_on(card, stock, kind):
                 extra = stock.table.margin * place.option.reuse
                 worth = (ladder.gain(place.rank) + extra) * scale
@@ -178,7 +183,7 @@ class Sought:
             card = rack.cards[choice.gpu]
             stock = card.stock
             assert stock is not None
-            space, start, scale = stock.space, choice.placed.window.start, self._scales[id(stock.space)]
+            space, start, scale = stock.space, choice.placed.window.start, self.scales[id(stock.space)]
             kind = space.kinds[choice.placed.profile]
             state, warm = now.get(choice.gpu, (card.state, card.warm))
             after = space.after(state, kind, start)
@@ -190,7 +195,7 @@ class Sought:
             now[choice.gpu] = after, warm & ~(drops | stock.warmth.bit(kind, start))
         return Standing(
             placement=placement,
-            worth=worth / self._unit,
+            worth=round(worth / self._unit, _DECIMALS),
             margin=margins / self._unit,
             ends=None,
             used=used,
