@@ -22,7 +22,7 @@ from allocator.placement.policy import Policy, Tuned
 from allocator.placement.racks import Avoid, Rack, Racks, Suited
 from allocator.placement.refusal import Refusal, refuse
 from allocator.placement.standing import Sought
-from allocator.placement.stock import Stock
+from allocator.placement.stock import Card, Key, Stock
 from allocator.placement.tables import Tables
 from mig.demand import Need
 from mig.geometries import ANYTHING, Geometries
@@ -197,7 +197,7 @@ def _single(need: Need, place: Ranked) -> Placement:
 
 def _packed(wish: Wish, nodes: Iterable[Rack], *, scales: Mapping[int, float]) -> Placement | None:
     packer = Packer([need.profile for need in wish.needs], scales=scales)
-    best = packer.best([list(rack.cards.values()) for rack in nodes])
+    best = packer.best([sorted(rack.cards.values(), key=_key) for rack in nodes])
     if best is None:
         return None
     cards, filling = best
@@ -211,3 +211,7 @@ def _packed(wish: Wish, nodes: Iterable[Rack], *, scales: Mapping[int, float]) -
         drops = stock.warmth.placed(step.drops)
         choices.append(Choice(need, cards[index].uuid, stock.space.placed[step.kind][step.start], step.reuse, drops))
     return Placement(cards[0].node, tuple(choices))
+
+
+def _key(card: Card) -> Key:
+    return card.key

@@ -65,8 +65,8 @@ class Racks:
 
     @property
     def views(self) -> tuple[NodeView, ...]:
-        """The nodes as they are now."""
-        return tuple(rack.view for rack in self._racks.values())
+        """The nodes as they are now, by name."""
+        return tuple(self._racks[name].view for name in sorted(self._racks))
 
     def sync(self, nodes: Iterable[NodeView], avoid: Avoid) -> None:
         """Hold exactly these nodes."""
