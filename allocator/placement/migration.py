@@ -1,0 +1,207 @@
+"""Which slices to move so that one more finds a place: the fewest, and among as few those that leave the fleet in the best states.
+
+Plans only; nothing is carried out here, and who may be disturbed is the caller's to say. All slices of a plan leave before any of
+them lands, each keeps its profile, and one may land on the GPU that it left. With one and two moves the answer is exact: a plan has
+no more moves than needed, and no plan of as many has a larger gain (`_one`, `_two` say why). With more, one GPU is cleared into
+free room and nothing else is tried, so the number of moves is an upper bound.
+
+A plan for one of 100 GPUs takes some 0.5 ms for one move and 5 ms for two, with tables warm; the work is bounded by the number of
+groups, of which the six plain profiles of an A100 give 723 at most.
+"""
+
+from collections import Counter
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from heapq import nlargest
+from itertools import product
+from typing import NamedTuple
+
+from allocator.placement.evacuation import Clearing, clear
+from allocator.placement.moves import Desk, Exchange, Group, Slot, Values
+from mig.occupancy import Placed
+from mig.profiles import Profile
+
+Gpu = tuple[int, int]
+"""A GPU in a plan: the index of its group, and which of the group's GPUs, from 0. Different pairs are different GPUs."""
+
+
+@dataclass(frozen=True, slots=True)
+class Move:
+    """A slice leaves the GPU `source`, where it lies at `placed`, and is made anew on `target` at `start`."""
+
+    source: Gpu
+    placed: Placed
+    target: Gpu
+    start: int
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """After these moves the new slice has its place on `gpu` at `start`. `gain`: the value of all GPUs after, less before."""
+
+    moves: tuple[Move, ...]
+    gpu: Gpu
+    start: int
+    gain: float
+
+
+class _Ask(NamedTuple):
+    """What a part of a plan asks of one GPU. At `home` the first that it takes is the new slice."""
+
+    gives: tuple[Profile, ...]
+    takes: tuple[Profile, ...]
+    home: bool = False
+
+
+class _Part(NamedTuple):
+    """One GPU's answer."""
+
+    gain: float
+    group: int
+    exchange: Exchange
+
+
+_Scheme = tuple[_Ask, ...]
+"""What a plan asks of different GPUs; the home comes first."""
+
+_ENOUGH: int = 3
+"""Best answers kept for an ask: a scheme has at most three GPUs, so one of three is always free of the other two."""
+
+
+class Planner:
+    """Plans for one fleet after another; what it worked out is kept as long as the same values come again."""
+
+    def __init__(self) -> None:
+        self._desks: dict[Values, Desk] = {}
+
+    def plan(self, profile: Profile, groups: Sequence[Group], *, most: int = 2) -> Plan | None:
+        """The plan with the fewest moves, of at most `most`, that makes room for a slice; None where none was found."""
+        kept = self._desks
+        self._desks = {values: kept.get(values) or Desk(values) for values in {group.values for group in groups}}
+        search = _Search(profile, groups, [self._desks[group.values] for group in groups])
+        for moves, schemes in enumerate((search.none, search.one, search.two)):
+            found = search.best(schemes()) if moves <= most else None
+            if found is not None:
+                return found
+        cleared = clear(profile, groups, [self._desks[group.values] for group in groups], most=most)
+        return None if cleared is None else _of_clearing(cleared, groups)
+
+
+class _Search:
+    def __init__(self, profile: Profile, groups: Sequence[Group], desks: Sequence[Desk]) -> None:
+        self._new = profile
+        self._groups = groups
+        self._desks = desks
+        self._moving = tuple(sorted({moving for group in groups for moving in group.profiles()}))
+        self._known: dict[_Ask, list[_Part]] = {}
+
+    def none(self) -> Iterator[_Scheme]:
+        """It fits as things are."""
+        yield (_Ask((), (self._new,), True),)
+
+    def one(self) -> Iterator[_Scheme]:
+        """Room that was not there appears only where a slice left: it lands elsewhere, or beside the new one."""
+        new = self._new
+        for slice_ in self._moving:
+            home = _Ask((slice_,), (new,), True)
+            if self._answers(home):
+                yield home, _Ask((), (slice_,))
+                yield (_Ask((slice_,), (new, slice_), True),)
+
+    def two(self) -> Iterator[_Scheme]:
+        """Where one move is not enough, either both slices leave the new one's GPU, or the first lands where the second left.
+
+        Were it neither, the second move would make no room that the new slice or the first move needs, and one would do. For
+        the same reason both are of different profiles in the second case.
+        """
+        new = self._new
+        for first, second in product(self._moving, repeat=2):
+            pair = (first, second) if first <= second else (second, first)
+            both = _Ask(pair, (new,), True)
+            if self._answers(both):
+                if first <= second:
+                    yield both, _Ask((), (first,)), _Ask((), (second,))
+                    yield both, _Ask((), pair)
+                    yield (_Ask(pair, (new, *pair), True),)
+                yield _Ask(pair, (new, first), True), _Ask((), (second,))
+            home = _Ask((first,), (new,), True)
+            if first != second and self._answers(home):
+                chain = _Ask((second,), (first,))
+                yield home, chain, _Ask((), (second,))
+                yield home, _Ask((second,), (first, second))
+                yield _Ask((first,), (new, second), True), chain
+
+    def best(self, schemes: Iterable[_Scheme]) -> Plan | None:
+        """The plan of the largest gain; the first of equals."""
+        best: tuple[_Part, ...] | None = None
+        most = float("-inf")
+        chosen: _Scheme = ()
+        for scheme in schemes:
+            for parts in self._together(scheme):
+                gain = round(sum(part.gain for part in parts), 9)
+                if gain > most:
+                    best, most, chosen = parts, gain, scheme
+        return None if best is None else self._written(chosen, best, most)
+
+    def _together(self, scheme: _Scheme) -> Iterator[tuple[_Part, ...]]:
+        """Answers of different GPUs to all asks."""
+        answers = []
+        for ask in scheme:
+            answers.append(self._answers(ask))
+            if not answers[-1]:
+                return
+        for parts in product(*answers):
+            used = Counter(part.group for part in parts)
+            if all(count <= self._groups[group].count for group, count in used.items()):
+                yield parts
+
+    def _answers(self, ask: _Ask) -> list[_Part]:
+        known = self._known.get(ask)
+        if known is None:
+            known = self._known[ask] = nlargest(_ENOUGH, self._each(ask), key=lambda part: (part.gain, -part.group))
+        return known
+
+    def _each(self, ask: _Ask) -> Iterator[_Part]:
+        """The best that a GPU of each group can do."""
+        for index, (group, desk) in enumerate(zip(self._groups, self._desks, strict=True)):
+            if ask.home and not group.takes:
+                continue
+            gives, takes = desk.kinds(ask.gives), desk.kinds(ask.takes)
+            if gives is None or takes is None:
+                continue
+            if group.values.space.free[group.state] + desk.size(gives) >= desk.size(takes):
+                exchange = desk.best(group, tuple(sorted(gives)), takes)
+                if exchange is not None:
+                    yield _Part(exchange.gain, index, exchange)
+
+    def _written(self, scheme: _Scheme, parts: tuple[_Part, ...], gain: float) -> Plan:
+        """The plan in words: slices of one profile are alike, so whichever left may be the one that lands."""
+        nth: Counter[int] = Counter()
+        gpus: list[Gpu] = []
+        for part in parts:
+            gpus.append((part.group, nth[part.group]))
+            nth[part.group] += 1
+        leaving: dict[Profile, list[tuple[Gpu, Slot]]] = {}
+        landing: list[tuple[Profile, Gpu, int]] = []
+        for ask, part, gpu in zip(scheme, parts, gpus, strict=True):
+            offers = self._groups[part.group].values.space.shape.offers
+            for slot in part.exchange.gives:
+                leaving.setdefault(offers[slot[0]].profile, []).append((gpu, slot))
+            lands = list(zip(ask.takes, part.exchange.starts, strict=True))
+            landing += [(profile, gpu, start) for profile, start in lands[ask.home :]]
+        moves = []
+        for profile, gpu, start in landing:
+            source, slot = leaving[profile].pop(0)
+            moves.append(Move(source, _placed(self._groups[source[0]], slot), gpu, start))
+        return Plan(tuple(moves), gpus[0], parts[0].exchange.starts[0], gain)
+
+
+def _placed(group: Group, slot: Slot) -> Placed:
+    return group.values.space.placed[slot[0]][slot[1]]
+
+
+def _of_clearing(cleared: Clearing, groups: Sequence[Group]) -> Plan:
+    home = cleared.group, 0
+    group = groups[cleared.group]
+    moves = tuple(Move(home, _placed(group, slot), gpu, start) for slot, gpu, start in cleared.landings)
+    return Plan(moves, home, cleared.start, cleared.gain)
