@@ -2,7 +2,7 @@
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
-from itertools import count
+from itertools import count, pairwise
 from typing import Final
 
 from hypothesis import strategies as st
@@ -20,7 +20,7 @@ from tests.support.shapes import shapes
 HANDED_OVER: Final = {"nos.nebuly.com/gpu-partitioning": "mig"}
 WHOLE: Final = Resources(8000, 2**34, 110)
 MODELS: Final = ("a100-80gb", "a100-80gb", "h100-80gb", "a100-40gb", "a30-24gb", "rtx-pro-6000-96gb")
-"""The first three have one space unless geometries narrow one of them; the 40 GB card shares `1g.10gb`, of another size, with them."""
+"""The first three have one space unless geometries narrow it; the 40 GB card has a `1g.10gb`, too, of another size."""
 POLICIES: Final[tuple[Policy, ...]] = (Tuned(), Tiny(), Fgd())
 MIXES: Final = (
     Mix(),
@@ -140,7 +140,7 @@ def is_possible(view: GpuView) -> bool:
     everything = (*view.fixed, *view.warm)
     known = [item for item in everything if item.profile in view.shape.by_profile]
     windows = sorted(item.window for item in everything)
-    apart = all(left.end <= right.start for left, right in zip(windows, windows[1:], strict=False))
+    apart = all(left.end <= right.start for left, right in pairwise(windows))
     return apart and first_fault(view.shape, known) is None
 
 

@@ -7,23 +7,25 @@ from hypothesis import strategies as st
 
 from allocator.placement.engine import Engine
 from allocator.placement.fleet import NodeView
-from allocator.placement.mix import Mix
 from allocator.placement.placement import Placement, taken
-from allocator.placement.policy import Policy
-from mig.geometries import Geometries
 from mig.profiles import Profile
 from tests.placement.fleets import GEOMETRIES, MIXES, POLICIES, fleets, is_allowed, is_possible, offered, shown, wish
 from tests.placement.naive import Mind, Spot, spots
 
 
 class Scene(NamedTuple):
+    """What is asked for, and where."""
+
     mind: Mind
     fleet: tuple[NodeView, ...]
     profile: Profile
 
     def __repr__(self) -> str:
         """A GPU's shape alone would fill the screen."""
-        return f"{self.profile} under {type(self.mind.policy).__name__} {self.mind.mix} {self.mind.geometries} on {shown(self.fleet)}"
+        mind = self.mind
+        return (
+            f"{self.profile} under {type(mind.policy).__name__}, {mind.mix}, {mind.geometries} on {shown(self.fleet)}"
+        )
 
 
 @st.composite
