@@ -13,11 +13,12 @@ from allocator.placement.foresight import Foresight
 from allocator.placement.mix import Learner, Mix
 from allocator.placement.policy import Fgd, Policy, Tiny, Tuned
 from allocator.placement.states import EMPTY, space_of
-from allocator.placement.stock import Card, Stock
+from allocator.placement.stock import Card, Option, Stock
 from allocator.placement.tables import Tables
 from mig.occupancy import Placed
 from mig.placements import GpuShape
 from mig.profiles import Profile
+from simulate.moving import Mover, option_at
 from simulate.placer import Spot
 
 POLICIES: Final[dict[str, Policy]] = {"default": Tuned(), "tiny": Tiny(), "fgd": Fgd()}
@@ -27,7 +28,10 @@ _LOOK_EVERY: Final = 32
 
 
 class Shipped:
-    """An empty fleet, `per_node` GPUs a node, under one of the policies that are shipped; `mix` is what was learned before."""
+    """An empty fleet, `per_node` GPUs a node, under one of the policies that are shipped; `mix` is what was learned before.
+
+    With `moves_every` one move in so many arrivals is made for those who would be refused for fragmentation.
+    """
 
     def __init__(
         self,
@@ -37,6 +41,7 @@ class Shipped:
         per_node: int = 8,
         warm: bool = True,
         mix: Mix | None = None,
+        moves_every: int | None = None,
     ) -> None:
         self._learner = Learner(mix)
         self._scale = Scale()
@@ -47,6 +52,7 @@ class Shipped:
         self._stocks: dict[int, Stock] = {}
         self._cards = [self._card(gpu, shape, per_node) for gpu, shape in enumerate(shapes)]
         self._lanes: dict[Profile, Lanes] = {}
+        self._mover = None if moves_every is None else Mover(self._cards, every=moves_every, warm=warm)
 
     def _card(self, gpu: int, shape: GpuShape, per_node: int) -> Card:
         space = space_of(shape)
@@ -80,29 +86,39 @@ class Shipped:
         else:
             self._scale = self._scale.after(until - now)
             found = self._foresight.first(lanes, lasts=until - now, now=now, scale=self._scale)
-        if found is None:
+        if found is not None:
+            return self._take(found.option, found.stock, found.kind, until)
+        made = self._mover and self._mover.make_room(profile, lasts=until and until - now, scale=self._scale)
+        if not made:
             return None
-        option, stock, kind, _ = found
+        card, start = made
+        stock = _stock_of(card)
+        kind = stock.space.kinds[profile]
+        return self._take(option_at(card, stock, kind, start), stock, kind, until)
+
+    def _take(self, option: Option, stock: Stock, kind: int, until: float | None) -> Spot:
         stock.settle(option.card, kind, option, end=until)
-        return Spot(option.card.key[2], stock.space.placed[kind][option.start], option.reuse)
+        spot = Spot(option.card.key[2], stock.space.placed[kind][option.start], option.reuse)
+        if self._mover is not None:
+            self._mover.placed(spot, option.card, (kind, option.start))
+        return spot
 
     def release(self, spot: Spot, *, now: float) -> None:  # noqa: ARG002 - a Placer's
         """The slice is free, and stays warm."""
-        card = self._cards[spot.gpu]
-        stock = _stock_of(card)
-        kind, start = stock.space.kinds[spot.placed.profile], spot.placed.window.start
-        stock.remove(card)
-        card.state = stock.space.without(card.state, spot.placed)
-        card.ends = tuple(end for end in card.ends if end[1:] != (kind, start))
-        if self._warm:
-            card.warm |= stock.warmth.bit(kind, start)
-        stock.add(card)
+        card, (kind, start) = self._where(spot) if self._mover is None else self._mover.left(spot)
+        _stock_of(card).leave(card, kind, start, warm=self._warm)
         if self._asked >= _LOOK_EVERY:
             self._look()
+
+    def _where(self, spot: Spot) -> tuple[Card, tuple[int, int]]:
+        card = self._cards[spot.gpu]
+        return card, (_stock_of(card).space.kinds[spot.placed.profile], spot.placed.window.start)
 
     def _learn(self, profile: Profile) -> None:
         self._learner.learn(profile)
         self._asked += 1
+        if self._mover is not None:
+            self._mover.arrived()
 
     def _look(self) -> None:
         """Follow the mix, as the allocator does between its rounds."""

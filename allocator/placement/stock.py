@@ -180,20 +180,15 @@ class Stock:
                             known.note(state, start, 1)
         return known
 
-    def options(self, kind: int, rank: int, *, reuse: bool, heads: bool) -> Iterator[Option]:
-        """The GPUs at one rung, in no order; with `heads`, of each shelf only the first that may, among which is the best."""
+    def rows(self, kind: int, rank: int, *, reuse: bool) -> Iterator[Iterator[Option]]:
+        """The GPUs at one rung, shelf by shelf, those of a shelf in their order: of one state, one cost and one set of drops."""
         state, _, start, after = self.table.ladder(kind).move(rank)
         bit = self.warmth.bit(kind, start)
         for warm, shelf in self.buckets[state].items():
             # What lies there warm is reused and never made anew.
-            if bool(warm & bit) is not reuse:
-                continue
-            cost, drops = self.drops(after, warm) if warm and not reuse else (0, 0)
-            for key, card in shelf:
-                if reuse or start not in card.avoid:
-                    yield Option(cost, key, start, after, reuse, drops, card)
-                    if heads:
-                        break
+            if bool(warm & bit) is reuse:
+                cost, drops = self.drops(after, warm) if warm and not reuse else (0, 0)
+                yield _row(shelf, cost=cost, start=start, after=after, reuse=reuse, drops=drops)
 
     def drops(self, after: int, warm: int) -> tuple[int, int]:
         """What must go of a GPU's warm slices once it comes into the state `after`; see `Warmth.drops`."""
@@ -204,6 +199,17 @@ class Stock:
             known = self._drops[after, warm] = self.warmth.drops(after, warm, self.table.shares)
         return known
 
+    def leave(self, card: Card, kind: int, start: int, *, warm: bool) -> float | None:
+        """A slice on a GPU of this stock is nobody's any more, and `warm` from now on or gone; when it was expected to end."""
+        end = next((it[0] for it in card.ends if it[1:] == (kind, start)), None)
+        self.remove(card)
+        card.state = self.space.without(card.state, self.space.placed[kind][start])
+        card.warm |= self.warmth.bit(kind, start) if warm else 0
+        if end is not None:
+            card.ends = tuple(it for it in card.ends if it[1:] != (kind, start))
+        self.add(card)
+        return end
+
     def settle(self, card: Card, kind: int, option: Option, *, end: float | None = None) -> None:
         """Put a slice at its place on a GPU of this stock."""
         self.remove(card)
@@ -212,6 +218,12 @@ class Stock:
         if end is not None:
             card.ends = tuple(sorted((*card.ends, (end, kind, option.start))))
         self.add(card)
+
+
+def _row(shelf: Shelf, *, cost: int, start: int, after: int, reuse: bool, drops: int) -> Iterator[Option]:
+    for key, card in shelf:
+        if reuse or start not in card.avoid:
+            yield Option(cost, key, start, after, reuse, drops, card)
 
 
 class Ends:

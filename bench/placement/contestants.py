@@ -17,6 +17,7 @@ from mig.profiles import Profile
 from simulate.load import Declaring
 from simulate.placer import Placer
 from simulate.policies import make
+from simulate.shipped import Shipped
 
 PER_NODE: Final = 8
 """GPUs a node, as in the usual machines."""
@@ -41,6 +42,16 @@ class Contestant:
     declaring: Declaring | None = None
 
 
+def _ours(
+    setting: Setting,
+    *,
+    policy: str = "default",
+    moves_every: int | None = None,
+) -> Placer:
+    shapes = [setting.shape] * setting.gpus
+    return Shipped(shapes, policy=policy, per_node=PER_NODE, moves_every=moves_every)
+
+
 def _other(setting: Setting, *, policy: str) -> Placer:
     shapes = [setting.shape] * setting.gpus
     return make(policy, shapes, per_node=PER_NODE, seed=setting.seed, mix=setting.mix)
@@ -62,7 +73,14 @@ FREE_MIGRATION: Final = "free migration"
 CLAIRVOYANT: Final = "clairvoyant LP"
 
 OTHERS: Final = (FGD, "mfi", "best-fit", FIRST_FIT, "instaslice", "dra", "hami", "nos", "spread")
-OURS: Final[tuple[Contestant, ...]] = ()
+OURS: Final = (
+    Contestant(name=DEFAULT, placer=_ours),
+    Contestant(name=TINY, placer=partial(_ours, policy="tiny")),
+    Contestant(name=DURATIONS, placer=_ours, declaring=Declaring()),
+    Contestant(name=WRONG_DURATIONS, placer=_ours, declaring=Declaring(error=2.0)),
+    Contestant(name=MOVES_50, placer=partial(_ours, moves_every=50)),
+    Contestant(name=MOVES_20, placer=partial(_ours, moves_every=20)),
+)
 CONTESTANTS: Final[Mapping[str, Contestant]] = {
     contestant.name: contestant
     for contestant in (

@@ -12,7 +12,7 @@ from rich.table import Table
 
 from bench.placement.aims import Verdict
 from bench.placement.churn import Times, decision_times
-from bench.placement.contestants import CONTESTANTS, DEFAULT, DURATIONS, FGD, FIRST_FIT
+from bench.placement.contestants import DEFAULT, DURATIONS, FGD, FIRST_FIT
 from bench.placement.halffull import Round, half_full
 from bench.placement.statistics import Estimate
 
@@ -39,13 +39,9 @@ class DecisionReport:
             for times in ours:
                 what = f"{contestant}: decision p99 on {times.nodes} nodes, µs"
                 yield Verdict(what, f"≤ {limit:.0f}", _exact(times.p99), times.p99 <= limit)
-            if not ours:
-                continue
             ratio = ours[-1].p50 / ours[0].p50
             what = f"{contestant}: median on {ours[-1].nodes} nodes to that on {ours[0].nodes}"
             yield Verdict(what, f"≤ {_FLAT}", _exact(ratio), ratio <= _FLAT)
-        if DEFAULT not in CONTESTANTS:
-            return
         largest = max((times for times in self.times if times.contestant == DEFAULT), key=lambda times: times.nodes)
         what = f"{DEFAULT}: growth of the process with {largest.nodes} nodes, MiB"
         yield Verdict(what, f"≤ {_INDEX_MIB:.0f}", _exact(largest.mib), largest.mib <= _INDEX_MIB)
@@ -68,9 +64,9 @@ def measure_decisions(*, quick: bool) -> DecisionReport:
         decision_times(name, nodes=nodes, samples=samples if name in _P99_US else samples // 20)
         for nodes in sizes
         for name in (DEFAULT, DURATIONS, FGD, FIRST_FIT)
-        if name in CONTESTANTS and (name in _P99_US or nodes <= (100 if quick else _SCANNED))
+        if name in _P99_US or nodes <= (100 if quick else _SCANNED)
     ]
-    names = [name for name in (DEFAULT, "best-fit", FIRST_FIT, "nos") if name in CONTESTANTS]
+    names = (DEFAULT, "best-fit", FIRST_FIT, "nos")
     rounds = 5 if quick else 40
     return DecisionReport(times=tuple(times), half_full={name: tuple(half_full(name, rounds=rounds)) for name in names})
 

@@ -44,7 +44,7 @@ class Plan:
     seeds: Mapping[float, Mapping[str, int]]
     queue_seeds: Mapping[float, int]
     queue_mixes: tuple[str, ...]
-    queued: tuple[str, ...] = tuple(name for name in (DEFAULT, FGD, FIRST_FIT) if name in CONTESTANTS)
+    queued: tuple[str, ...] = (DEFAULT, FGD, FIRST_FIT)
 
     def cells(self) -> Iterator[Cell]:
         """Every run, the longest first so that two workers end together."""
