@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from heapq import merge
 from itertools import groupby
-from typing import NamedTuple
+from typing import Final, NamedTuple
 
 from allocator.placement.stock import Card, Option, Stock
 from allocator.placement.table import Ladder
@@ -17,6 +17,10 @@ from mig.profiles import Profile
 
 Fits = Callable[[str], bool]
 """Whether a node, by name, takes the Pod."""
+
+
+_PASSED_AT_MOST: Final = 256
+"""Places on nodes that do not take the Pod that are passed over, about a millisecond's work."""
 
 
 class Rung(NamedTuple):
@@ -63,26 +67,50 @@ class Lanes:
         kinds = ((stock, stock.space.kinds.get(profile)) for stock in stocks)
         return cls([(stock, kind) for stock, kind in kinds if kind is not None])
 
-    def first(self, fits: Fits | None = None) -> Ranked | None:
-        """The best place on nodes that take the Pod; None for `fits` is all nodes."""
+    def first(self, fits: Fits | None = None, *, cards: Callable[[], Iterable[Card]] | None = None) -> Ranked | None:
+        """The best place on nodes that take the Pod; None for `fits` is all nodes.
+
+        `cards` gives the GPUs of those nodes. It is asked where so many of the best places were on others that it is less work to
+        look at each of these GPUs.
+        """
         if len(self.stocks) == 1:
             best = _top(*self.stocks[0])
             if best is not None and (fits is None or fits(best.option.card.node)):
                 return best
-        return next(self.ranked(fits), None)
+        for passed, place in enumerate(self.ranked()):
+            if fits is None or fits(place.option.card.node):
+                return place
+            if cards is not None and passed >= _PASSED_AT_MOST:
+                return self._first_on(cards())
+        return None
 
     def ranked(self, fits: Fits | None = None) -> Iterator[Ranked]:
         """Every place, best first."""
-        for _, group in groupby(self._rungs(), key=_standing):
-            rungs = list(group)
-            best = min(self._places(rungs, heads=True), default=None)
-            if best is None:
-                continue
-            if fits is None or fits(best.option.card.node):
-                yield best
-            for place in sorted(self._places(rungs, heads=False)):
-                if place.option != best.option and (fits is None or fits(place.option.card.node)):
+        for _, rungs in groupby(self._rungs(), key=_standing):
+            rows = [row for rung in rungs for row in self._rows(rung)]
+            for place in rows[0] if len(rows) == 1 else merge(*rows):
+                if fits is None or fits(place.option.card.node):
                     yield place
+
+    def _rows(self, rung: Rung) -> Iterator[Iterator[Ranked]]:
+        stock, kind = self.stocks[rung.lane]
+        for row in stock.rows(kind, rung.rank, reuse=rung.reuse):
+            yield (Ranked(option, stock, kind, rung.rank) for option in row)
+
+    def _first_on(self, cards: Iterable[Card]) -> Ranked | None:
+        """The best place on some GPUs, by a look at each place."""
+        scales, kinds = scales_of(stock for stock, _ in self.stocks), dict(self.stocks)
+        best: tuple[float, int, Ranked] | None = None
+        for card in cards:
+            if card.stock is None or card.stock not in kinds:
+                continue
+            scale, margin = scales[id(card.stock.space)], card.stock.table.margin
+            for place in places_on(card, card.stock, kinds[card.stock]):
+                gain, used = card.stock.table.ladder(place.kind).standing(place.rank)
+                found = -(gain + margin * place.option.reuse) * scale, -used, place
+                if best is None or found < best:
+                    best = found
+        return None if best is None else best[2]
 
     def _rungs(self) -> Iterator[Rung]:
         scales = scales_of(stock for stock, _ in self.stocks)
@@ -96,12 +124,6 @@ class Lanes:
                     _row(bits.reuse, bits.ladder, scale=scale, margin=stock.table.margin, lane=lane, reuse=True)
                 )
         return rows[0] if len(rows) == 1 else merge(*rows)
-
-    def _places(self, rungs: Iterable[Rung], *, heads: bool) -> Iterator[Ranked]:
-        for rung in rungs:
-            stock, kind = self.stocks[rung.lane]
-            for option in stock.options(kind, rung.rank, reuse=rung.reuse, heads=heads):
-                yield Ranked(option, stock, kind, rung.rank)
 
 
 def places_on(card: Card, stock: Stock, kind: int) -> Iterator[Ranked]:
@@ -133,8 +155,9 @@ def _top(stock: Stock, kind: int) -> Ranked | None:
     while bits:
         here = _lowest(bits)
         bits &= bits - 1
-        for option in stock.options(kind, here, reuse=reuse, heads=True):
-            if best is None or option < best:
+        for row in stock.rows(kind, here, reuse=reuse):
+            option = next(row, None)
+            if option is not None and (best is None or option < best):
                 best, rank = option, here
     return None if best is None else Ranked(best, stock, kind, rank)
 

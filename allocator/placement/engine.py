@@ -107,15 +107,17 @@ class Engine:
         suited = self._racks.suiting(wish)
         fits = self._fits(wish, shunned, suited)
         if len(wish.needs) == 1:
-            place = self._best(Lanes.of(suited.stocks, wish.needs[0].profile), wish.lasts, fits)
+            place = self._best(wish, suited, fits)
             return None if place is None else _single(wish.needs[0], place)
         nodes = [rack for name in suited.nodes if fits(name) and (rack := self._racks[name]).cards]
         return self._spread(wish, nodes, suited.stocks)
 
-    def _best(self, lanes: Lanes, lasts: float | None, fits: Fits) -> Ranked | None:
-        if lasts is None:
-            return lanes.first(fits)
-        return self._foresight.first(lanes, lasts=lasts, now=self._now, scale=self._scale, fits=fits)
+    def _best(self, wish: Wish, suited: Suited, fits: Fits) -> Ranked | None:
+        lanes = Lanes.of(suited.stocks, wish.needs[0].profile)
+        if wish.lasts is not None:
+            return self._foresight.first(lanes, lasts=wish.lasts, now=self._now, scale=self._scale, fits=fits)
+        racks = (self._racks[name] for name in suited.nodes if fits(name))
+        return lanes.first(fits, cards=lambda: (card for rack in racks for card in rack.cards.values()))
 
     def _spread(self, wish: Wish, nodes: Sequence[Rack], stocks: Iterable[Stock]) -> Placement | None:
         if not Packer.can([need.profile for need in wish.needs]):
