@@ -26,9 +26,17 @@ def wanted(wish: Wish) -> str:
 
 
 def where(placement: Placement) -> str:
-    """The slices of a place and their GPUs: "3g.40gb at 4 on GPU-1 of n1"."""
-    slices = ", ".join(f"{_slice(choice.placed)} on {choice.gpu}" for choice in placement.choices)
+    """The slices of a place and their GPUs: "3g.40gb at 4, 1g.10gb at 0 on GPU-1 of n1"."""
+    by_gpu: dict[str, list[str]] = {}
+    for choice in placement.choices:
+        by_gpu.setdefault(choice.gpu, []).append(_slice(choice.placed))
+    slices = "; ".join(f"{', '.join(names)} on {gpu}" for gpu, names in by_gpu.items())
     return f"{slices} of {placement.node}"
+
+
+def counted(number: int, noun: str) -> str:
+    """One node, two nodes."""
+    return f"{number} {noun}" if number == 1 else f"{number} {noun}s"
 
 
 def as_text(explanation: Explanation) -> Iterator[str]:
@@ -62,9 +70,10 @@ def _reasons(standing: Standing) -> Iterator[str]:
     if standing.ends is not None:
         worth += f", of which {standing.ends:+.3f} by when the neighbours end"
     yield worth
-    several = len(standing.placement.choices) > 1
-    before = "each before the next, " if several else ""
-    yield f"{before}{standing.used} of {standing.width} memory slices in use"
+    if len(standing.placement.choices) > 1:
+        yield f"{standing.used} memory slices in use on its GPUs, added up before each slice"
+    else:
+        yield f"{standing.used} of {standing.width} memory slices of the GPU in use"
     if standing.cost:
         yield f"what it takes away serves {standing.cost:.1%} of demand"
     yield f"{standing.room:.0%} of the node's CPU or memory left, whichever is scarcer"
@@ -97,7 +106,7 @@ def because(chosen: Standing, rival: Rival) -> str:
         case Criterion.REUSE:
             return f"its value gains {less:.3f} less, and would not if no warm slice were reused"
         case Criterion.FULLER:
-            return f"as good, but its GPU is emptier: {other.used} memory slices in use, not {chosen.used}"
+            return f"as good, but emptier: {other.used} memory slices in use, not {chosen.used}"
         case Criterion.WARM:
             return f"as good, but what it takes away serves {other.cost:.1%} of demand, not {chosen.cost:.1%}"
         case Criterion.ROOM:
@@ -107,14 +116,16 @@ def because(chosen: Standing, rival: Rival) -> str:
 
 
 def _counts(survey: Survey, *, several: bool) -> Iterator[str]:
-    if survey.places is not None:
-        noun = "nodes have room for all of it" if several else "places"
-        yield f"chosen from: {survey.places} {noun}, {survey.fitting} of {survey.nodes} nodes can take the Pod"
+    fitting = f"{survey.fitting} of {counted(survey.nodes, 'node')} can take the Pod"
+    if survey.places is None:
+        yield fitting
+    elif several:
+        yield f"{fitting}, {survey.places} of them {'has' if survey.places == 1 else 'have'} room for its slices"
     else:
-        yield f"{survey.fitting} of {survey.nodes} nodes can take the Pod"
-    yield from (f"  left out: {count} {reason}" for reason, count in survey.left_out.items())
+        yield f"{fitting}, with {counted(survey.places, 'place')} for its slice"
+    yield from (f"  left out: {counted(count, 'node')} {reason}" for reason, count in survey.left_out.items())
     if survey.ill:
-        yield f"  left out: {survey.ill} GPUs in trouble"
+        yield f"  left out: {counted(survey.ill, 'GPU')} in trouble"
 
 
 def as_json(explanation: Explanation) -> Json:
