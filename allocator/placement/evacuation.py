@@ -122,5 +122,5 @@ class _Room:
         kinds = desk.kinds((profile,))
         if kinds is None:
             return None
-        found = desk.best(Group(self._groups[group].values, state), (), kinds)
+        found = desk.best(Group(self._groups[group].values, state), desk.holding(state), (), kinds)
         return None if found is None else (found.gain, found.starts[0], found.after)

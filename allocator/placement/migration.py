@@ -9,8 +9,8 @@ A plan for one of 100 GPUs takes some 0.5 ms for one move and 5 ms for two, with
 groups, of which the six plain profiles of an A100 give 723 at most.
 """
 
-from collections import Counter
-from collections.abc import Iterable, Iterator, Sequence
+from collections import Counter, defaultdict
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from heapq import nlargest
 from itertools import product
@@ -78,7 +78,9 @@ class Planner:
         """The plan with the fewest moves, of at most `most`, that makes room for a slice; None where none was found."""
         kept = self._desks
         self._desks = {values: kept.get(values) or Desk(values) for values in {group.values for group in groups}}
-        search = _Search(profile, groups, [self._desks[group.values] for group in groups])
+        for desk in self._desks.values():
+            desk.trim()
+        search = _Search(profile, groups, self._desks)
         for moves, schemes in enumerate((search.none, search.one, search.two)):
             found = search.best(schemes()) if moves <= most else None
             if found is not None:
@@ -87,11 +89,37 @@ class Planner:
         return None if cleared is None else _of_clearing(cleared, groups)
 
 
+class _Row(NamedTuple):
+    """A group at a desk: its index, its free memory slices, its number there, and the number of its state alone."""
+
+    index: int
+    free: int
+    holding: int
+    alone: int
+    group: Group
+
+
+class _Shelf:
+    """The groups of one desk: by the kind of a movable slice, and under None all of them."""
+
+    def __init__(self, desk: Desk, values: Values, groups: Sequence[Group]) -> None:
+        self.desk = desk
+        self.rows: dict[int | None, list[_Row]] = defaultdict(list)
+        free = values.space.free
+        for index, group in enumerate(groups):
+            if group.values is values:
+                state, movable = group.state, group.movable
+                row = _Row(index, free[state], desk.holding(state, movable), desk.holding(state), group)
+                for kind in {kind for kind, _ in movable}:
+                    self.rows[kind].append(row)
+                self.rows[None].append(row)
+
+
 class _Search:
-    def __init__(self, profile: Profile, groups: Sequence[Group], desks: Sequence[Desk]) -> None:
+    def __init__(self, profile: Profile, groups: Sequence[Group], desks: Mapping[Values, Desk]) -> None:
         self._new = profile
         self._groups = groups
-        self._desks = desks
+        self._shelves = [_Shelf(desk, values, groups) for values, desk in desks.items()]
         self._moving = tuple(sorted({moving for group in groups for moving in group.profiles()}))
         self._known: dict[_Ask, list[_Part]] = {}
 
@@ -163,16 +191,18 @@ class _Search:
 
     def _each(self, ask: _Ask) -> Iterator[_Part]:
         """The best that a GPU of each group can do."""
-        for index, (group, desk) in enumerate(zip(self._groups, self._desks, strict=True)):
-            if ask.home and not group.takes:
-                continue
+        for shelf in self._shelves:
+            desk = shelf.desk
             gives, takes = desk.kinds(ask.gives), desk.kinds(ask.takes)
             if gives is None or takes is None:
                 continue
-            if group.values.space.free[group.state] + desk.size(gives) >= desk.size(takes):
-                exchange = desk.best(group, tuple(sorted(gives)), takes)
-                if exchange is not None:
-                    yield _Part(exchange.gain, index, exchange)
+            gives = tuple(sorted(gives))
+            short = desk.size(takes) - desk.size(gives)
+            for row in shelf.rows[gives[0] if gives else None]:
+                if row.free >= short and (row.group.takes or not ask.home):
+                    exchange = desk.best(row.group, row.holding if gives else row.alone, gives, takes)
+                    if exchange is not None:
+                        yield _Part(exchange.gain, row.index, exchange)
 
     def _written(self, scheme: _Scheme, parts: tuple[_Part, ...], gain: float) -> Plan:
         """The plan in words: slices of one profile are alike, so whichever left may be the one that lands."""

@@ -8,10 +8,13 @@ as the values stay the same.
 from collections.abc import Iterator
 from dataclasses import dataclass
 from itertools import combinations
-from typing import NamedTuple, Protocol
+from typing import Final, NamedTuple, Protocol
 
 from allocator.placement.states import StateSpace
 from mig.profiles import Profile
+
+_KNOWN_AT_MOST: Final = 1 << 17
+"""Exchanges that are kept, some 200 bytes each. 100 GPUs meet some ten thousand under one table."""
 
 Slot = tuple[int, int]
 """A slice on a GPU: the index of its offer in the space, and its start."""
@@ -64,26 +67,36 @@ class Desk:
         self._values = values
         self._space = values.space
         self._fills: dict[tuple[int, tuple[int, ...]], tuple[float, tuple[int, ...], int] | None] = {}
-        self._exchanges: dict[tuple[int, tuple[Slot, ...], tuple[int, ...], tuple[int, ...]], Exchange | None] = {}
-        self._kinds: dict[tuple[Profile, ...], tuple[int, ...] | None] = {}
+        self._holdings: dict[tuple[int, tuple[Slot, ...]], int] = {}
+        self._exchanges: dict[tuple[int, tuple[int, ...], tuple[int, ...]], Exchange | None] = {}
 
     def kinds(self, profiles: tuple[Profile, ...]) -> tuple[int, ...] | None:
         """The offers of these profiles, or None where one of them is not offered."""
-        if profiles not in self._kinds:
-            known = tuple(self._space.kinds.get(profile, -1) for profile in profiles)
-            self._kinds[profiles] = None if -1 in known else known
-        return self._kinds[profiles]
+        known = tuple(self._space.kinds.get(profile, -1) for profile in profiles)
+        return None if -1 in known else known
 
     def size(self, kinds: tuple[int, ...]) -> int:
         """Memory slices that they take."""
-        return sum(self._space.shape.offers[kind].size for kind in kinds)
+        return sum([self._space.shape.offers[kind].size for kind in kinds])
 
-    def best(self, group: Group, gives: tuple[int, ...], takes: tuple[int, ...]) -> Exchange | None:
+    def holding(self, state: int, movable: tuple[Slot, ...] = ()) -> int:
+        """A number for GPUs in a state with these movable slices."""
+        return self._holdings.setdefault((state, movable), len(self._holdings))
+
+    def trim(self) -> None:
+        """Forget everything where too much is known; between searches only, for numbers of holdings change."""
+        if len(self._exchanges) > _KNOWN_AT_MOST:
+            self._fills.clear()
+            self._holdings.clear()
+            self._exchanges.clear()
+
+    def best(self, group: Group, holding: int, gives: tuple[int, ...], takes: tuple[int, ...]) -> Exchange | None:
         """The exchange of the largest gain for a GPU of the group, or None where there is none.
 
-        `gives` are kinds of movable slices, ascending; all leave before any of `takes` comes, in whatever windows are best.
+        `holding` is the group's number; without `gives`, that of its state alone will do. `gives` are kinds of movable slices,
+        ascending; all leave before any of `takes` comes, in whatever windows are best.
         """
-        key = (group.state, group.movable if gives else (), gives, takes)
+        key = (holding, gives, takes)
         if key not in self._exchanges:
             self._exchanges[key] = max(
                 self._each(group.state, group.movable, gives, takes), key=lambda found: found.gain, default=None
