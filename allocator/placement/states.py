@@ -48,6 +48,8 @@ class StateSpace:
         self.free: list[int] = []
         """By state: free memory slices."""
         self._explored = 0
+        self.reachable = 0
+        """States that were found by the first `explore`: from the empty one, if nothing else was met before it."""
         self._id(((), self._rules.none))
 
     def __len__(self) -> int:
@@ -59,6 +61,7 @@ class StateSpace:
             for kind in range(len(self.shape.offers)):
                 self.places(self._explored, kind)
             self._explored += 1
+        self.reachable = self.reachable or len(self._keys)
 
     def of(self, placed: Iterable[Placed]) -> int:
         """The state of a GPU that holds exactly these slices."""

@@ -129,11 +129,16 @@ class Table:
 
     @cached_property
     def unit(self) -> float:
-        """The usual size of a gain, in billionths: what makes gains of different grids and policies comparable."""
+        """The usual size of a gain, in billionths: what makes gains of different grids and policies comparable.
+
+        States that only foreign slices bring are left out: they come and go, and with them the unit would.
+        """
+        ladders = [self.ladder(kind) for kind in range(len(self.shares))]
         gains = [
-            abs(self.ladder(kind).gain(rank))
-            for kind in range(len(self.shares))
-            for rank in range(len(self.ladder(kind)))
+            abs(ladder.gain(rank))
+            for ladder in ladders
+            for rank in range(len(ladder))
+            if ladder.move(rank)[0] < self.space.reachable
         ]
         return max(1.0, sum(gains) / max(1, len(gains)))
 
