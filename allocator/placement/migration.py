@@ -90,9 +90,9 @@ class Planner:
 
 
 class _Row(NamedTuple):
-    """A group at a desk: its index, its free memory slices, its number there, and the number of its state alone."""
+    """A group at a desk: its place in the input, its free memory slices, its number there, and that of its state alone."""
 
-    index: int
+    place: int
     free: int
     holding: int
     alone: int
@@ -202,7 +202,7 @@ class _Search:
                 if row.free >= short and (row.group.takes or not ask.home):
                     exchange = desk.best(row.group, row.holding if gives else row.alone, gives, takes)
                     if exchange is not None:
-                        yield _Part(exchange.gain, row.index, exchange)
+                        yield _Part(exchange.gain, row.place, exchange)
 
     def _written(self, scheme: _Scheme, parts: tuple[_Part, ...], gain: float) -> Plan:
         """The plan in words: slices of one profile are alike, so whichever left may be the one that lands."""
