@@ -33,10 +33,12 @@ class Step(NamedTuple):
 
 
 class Filling(NamedTuple):
-    """A part of the demand on one GPU, or spread over some (`gpus` then says which steps go where). Larger is better."""
+    """A part of the demand on one GPU, or spread over some. Larger is better."""
 
-    score: float = 0.0
+    score: int = 0
+    """What the value gains, with margins: in billionths, of a unit of the table where there are several spaces."""
     used: int = 0
+    """Memory slices in use before each step, summed."""
     cost: int = 0
     """The demand for the warm slices that are lost, negative."""
     steps: tuple[tuple[int, Step], ...] = ()
@@ -62,7 +64,8 @@ class Packer:
     def __init__(self, profiles: Sequence[Profile], *, scales: Mapping[int, float]) -> None:
         self.profiles = tuple(sorted(set(profiles), reverse=True))
         self.counts: Part = tuple(profiles.count(profile) for profile in self.profiles)
-        self._scales = scales
+        # Whole numbers: the same slices have the same score, in whatever order they are added up.
+        self._scales = scales if len(scales) == 1 else {space: scale * 1e9 for space, scale in scales.items()}
         self._fillings: dict[tuple[_Likeness, Part], Filling | None] = {}
         self._reach: dict[_Likeness, float | None] = {}
         self._packings: dict[tuple[_Likeness, ...], Filling | None] = {}
@@ -155,7 +158,7 @@ class Packer:
 
     def _steps(
         self, stock: Stock, state: int, warm: int, avoid: frozenset[int], part: Part
-    ) -> Iterator[tuple[Step, float]]:
+    ) -> Iterator[tuple[Step, int]]:
         """Every place for the next slice of a part, with its gain."""
         profile = next(index for index, count in enumerate(part) if count)
         kind = stock.space.kinds.get(self.profiles[profile])
@@ -167,12 +170,13 @@ class Packer:
             if not reuse and start in avoid:
                 continue
             drops = 0 if reuse else stock.drops(after, warm)[1]
-            gain = value[after] - value[state] + (stock.table.margin if reuse else 0)
-            yield Step(profile, kind, start, after, reuse, drops), gain * scale
+            margin = round(stock.table.margin * scale) if reuse else 0
+            gain = round(value[after] * scale) - round(value[state] * scale) + margin
+            yield Step(profile, kind, start, after, reuse, drops), gain
 
 
-_SLACK: Final = 1e-6
-"""Sums of floats in another order differ by less; a bound may not fall below what it bounds."""
+_SLACK: Final = 1
+"""The bound is a quotient, rounded, of whole numbers; it may not fall below what it bounds."""
 
 
 def _likeness(card: Card) -> _Likeness:

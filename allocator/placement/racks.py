@@ -167,14 +167,14 @@ class Racks:
                 self.put(view)
         groups = [self._groups[kind] for kind in self._classes.suiting(wish)]
         return Suited(
-            stocks=[stock for group in groups for stock in group.stocks.values()],
+            stocks=[stock for group in groups for stock in group.stocks.values() if stock.buckets],
             nodes=chain.from_iterable(sorted(group.nodes) for group in groups),
             decided=self._classes.decides(wish),
         )
 
     def everywhere(self) -> Sequence[Stock]:
-        """All stocks."""
-        return [stock for group in self._groups.values() for stock in group.stocks.values()]
+        """All stocks in which there is a GPU."""
+        return [stock for group in self._groups.values() for stock in group.stocks.values() if stock.buckets]
 
     @property
     def narrowed(self) -> bool:
