@@ -26,8 +26,8 @@ _FREE: Final = 160.0
 the largest profile brings 1.7 memory slices on the fullest quarter of fleets and 3.2 on the emptiest."""
 
 _LASTS: Final = 12.0
-"""Taken off per mean lifetime of the new slice: a slice that is soon gone brings what it takes (8 memory slices of 8 for lifetimes
-below 0.3), one that stays for more than 1.4 keeps out more than that. From 12 on it makes no difference."""
+"""Taken off per mean lifetime of the new slice beyond the first: a slice that is soon gone brings what it takes (8 memory slices of
+8 for lifetimes below 0.3), one that stays for more than 1.4 keeps out more than that. From 12 on it makes no difference."""
 
 _LONGEST: Final = 4.0
 """Mean lifetimes beyond which a slice counts no worse, so that one declared for ever does not spoil what is usual."""
@@ -39,7 +39,9 @@ def worth(plan: Plan, *, size: int, free: float, lasts: float = 1.0) -> float:
     `size`: memory slices of the new slice. `free`: share of the fleet's memory slices that nobody holds, 0 to 1. `lasts`: how long
     the new slice stays, in mean lifetimes; leave it out where that was not declared.
     """
-    return (plan.gain + size + _FREE * free - _LASTS * min(lasts, _LONGEST)) / len(plan.moves)
+    moves = len(plan.moves)
+    brings = plan.gain + size + _FREE * free + _LASTS * (1.0 - min(lasts, _LONGEST))
+    return brings / moves if brings > 0 else brings * moves
 
 
 class Budget:

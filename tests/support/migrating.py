@@ -124,10 +124,13 @@ def _landings(fleet: Sequence[Gpu], wanted: Sequence[Profile]) -> Iterator[float
             gpu.slices.remove(place)
 
 
-def random_gpu(values: RandomValues, random: Random, *, tries: int) -> Gpu:
-    """A GPU on which as many random slices were tried; some of them cannot be moved, and it may take no new one."""
+def random_gpu(values: RandomValues, random: Random, *, tries: int, largest: int = 99) -> Gpu:
+    """A GPU on which as many random slices were tried; some of them cannot be moved, and it may take no new one.
+
+    `largest`: memory slices that a slice may have.
+    """
     gpu = Gpu(values, set(), takes=random.random() > 0.2)
-    profiles = sorted(gpu.space.kinds)
+    profiles = sorted(offer.profile for offer in gpu.space.shape.offers if offer.size <= largest)
     for _ in range(tries):
         places = gpu.places(random.choice(profiles))
         if places:
