@@ -1,8 +1,8 @@
 """The best place for a slice whose lifetime is declared: it looks at GPUs one by one, at few of them, and those the most promising.
 
-When a GPU's slices end is no part of its state, so no table holds it. But what ends can add is bounded, and best where the last
+When a GPU's slices end is no part of its state, so no table holds it. But the penalty for ends that differ is smallest where the last
 slice of the GPU ends when the new one does: so the GPUs of one state come in an order, outwards from that moment, and a state whose
-best gain is below what was found already is never opened. `outlook` says what one place is worth.
+best gain cannot reach what was found already is never opened. `outlook` says what one place is worth.
 """
 
 from bisect import bisect_left
@@ -58,32 +58,33 @@ class _Asked(NamedTuple):
 class Foresight:
     """One engine's; it follows the same mix."""
 
-    def __init__(self, policy: Policy, durations: Durations, mix: Mix) -> None:
+    def __init__(self, policy: Policy, durations: Durations, mix: Mix, *, looks: int = LOOKS) -> None:
         self._durations = durations
+        self._looks = looks
         self._tables = Tables(Adjusted(policy, durations.coefficients.value), mix)
         self._outlooks: dict[int, tuple[Table, Outlook]] = {}
 
     def follow(self, mix: Mix) -> None:
         """Weigh states by a newer mix."""
-        self._tables.follow(mix)
+        if self._tables.follow(mix):
+            self._outlooks.clear()
 
     def first(self, lanes: Lanes, *, lasts: float, now: float, scale: Scale, fits: Fits | None = None) -> Ranked | None:
-        """The best place among the most promising ones on nodes that take the Pod; None only where there is none at all.
+        """The best place on the most promising GPUs of nodes that take the Pod; None only where there is no place at all.
 
         `now` is on the clock of the GPUs' ends: epoch seconds, or virtual ones.
         """
         sights = self.sights(lanes, lasts=lasts, now=now, scale=scale)
+        hope = max((sight.hope for sight in sights), default=0.0)
         best: tuple[float, Ranked] | None = None
         looks = 0
         for ceiling, _, card, sight in merge(*(sight.promising() for sight in sights)):
-            if looks == LOOKS or (best is not None and ceiling > best[0]):
+            if best is not None and (looks >= self._looks or ceiling - hope > best[0]):
                 break
             if fits is not None and not fits(card.node):
                 continue
             looks += 1
-            for found in sight.look(card):
-                if best is None or found < best:
-                    best = found
+            best = min(sight.look(card), default=best) if best is None else min(best, *sight.look(card))
         return None if best is None else best[1]
 
     def sights(self, lanes: Lanes, *, lasts: float, now: float, scale: Scale) -> Sequence["Sight"]:
@@ -96,11 +97,22 @@ class Foresight:
         table = self._tables.of(stock.space)
         known = self._outlooks.get(id(stock.space))
         if known is None or known[0] is not table:
-            values = [table.value(state) for state in range(table.size)]
-            known = self._outlooks[id(stock.space)] = table, Outlook(stock.space, values, self._durations)
+            known = self._outlooks[id(stock.space)] = table, Outlook(stock.space, _Values(table), self._durations)
         return Sight(
             stock, kind, asked, table=table, outlook=known[1], weight=self._durations.coefficients.now, unit=unit
         )
+
+
+class _Values(dict[int, float]):
+    """By state. As slices end beside one that no driver offers, a GPU may come into states that no table was made for."""
+
+    def __init__(self, table: Table) -> None:
+        super().__init__((state, table.value(state)) for state in range(table.size))
+        self._table = table
+
+    def __missing__(self, state: int) -> float:
+        value = self[state] = self._table.value(state)
+        return value
 
 
 class Sight:
@@ -118,8 +130,14 @@ class Sight:
         self._margin = weight * table.margin / _BILLION
         self._unit = unit * _BILLION  # scales are of billionths, scores are not
 
+    @property
+    def hope(self) -> float:
+        """By how much a score may pass its ceiling: the ceiling does not count what the slice gains in the states to come."""
+        most = self._ladder.gain(0) / _BILLION if len(self._ladder) else 0.0
+        return max(0.0, most) * self._outlook.later(self._asked.lasts, scale=self._asked.scale) * self._unit
+
     def promising(self) -> Iterator[tuple[float, Key, Card, "Sight"]]:
-        """The GPUs on which the slice has a place, by what it can score there at most; a state is opened when it is its turn."""
+        """The GPUs on which the slice has a place, the highest ceiling first; a state is opened when it is its turn."""
         heap: list[_Entry] = []
         for state in self._stock.buckets:
             gain = self._ladder.best(state)

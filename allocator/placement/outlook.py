@@ -6,7 +6,7 @@ penalty of `durations` is taken, for what comes later than the tables see. One o
 reads no clock and knows no fleet. To bound the looks, score the GPUs in order of `ceiling`, `LOOKS` of them at most.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from math import exp
 from typing import Final
 
@@ -28,7 +28,7 @@ End = tuple[float, int, int]
 class Outlook:
     """Scores on GPUs of one space. `value` is by state; `Durations.adjustments` belong into it."""
 
-    def __init__(self, space: StateSpace, value: Sequence[float], durations: Durations) -> None:
+    def __init__(self, space: StateSpace, value: Sequence[float] | Mapping[int, float], durations: Durations) -> None:
         self._value = value
         self._durations = durations
         self._now = durations.coefficients.now
@@ -47,6 +47,10 @@ class Outlook:
         """
         left = None if last_end is None else last_end - now
         return self._now * gain - self._durations.of_gpu(lasts, left, scale=scale)
+
+    def later(self, lasts: float, *, scale: float) -> float:
+        """What all gains of the states to come weigh together, beside the present one: less than 1."""
+        return 1 - exp(-lasts / (self._horizon * scale))
 
     def score(
         self, lasts: float, *, before: int, after: int, window: Window, ends: Sequence[End], now: float, scale: float

@@ -50,6 +50,7 @@ class Ladder:
             self._rank[index] = rank
         self._gains = gains
         self._bits: dict[int, int] = {}
+        self._best: dict[int, int | None] = {}
         self._equals: dict[int, int] = {}
 
     def __len__(self) -> int:
@@ -87,8 +88,12 @@ class Ladder:
 
     def best(self, state: int) -> int | None:
         """The largest gain in a state, None where no more fits."""
-        gains = self._gains
-        return max((gains[index] for index in self._moves.by_state[state].values()), default=None)
+        try:
+            return self._best[state]
+        except KeyError:
+            gains = [self._gains[index] for index in self._moves.by_state[state].values()]
+            best = self._best[state] = max(gains, default=None)
+            return best
 
     def bits(self, state: int) -> int:
         """All moves of a state, a bit each at its rank."""
@@ -108,13 +113,19 @@ class Table:
         self.size = len(space)
         self.margin = round(policy.warm_margin(space) * _BILLION)
         self._ground = _ground(space, policy, self.size)
-        weights = (1.0, *self.shares)
-        self.billionths: list[int] = [round(sum(map(mul, terms, weights)) * _BILLION) for terms in self._ground.terms]
+        self._weights = (1.0, *self.shares)
+        self.billionths: list[int] = [self._weighed(terms) for terms in self._ground.terms]
         self._ladders: dict[int, Ladder] = {}
 
+    def _weighed(self, terms: Terms) -> int:
+        value: float = sum(map(mul, terms, self._weights))
+        return round(value * _BILLION)
+
     def value(self, state: int) -> float:
-        """How good a state is."""
-        return self.billionths[state] / _BILLION
+        """How good a state is, also one that was met since."""
+        if state < self.size:
+            return self.billionths[state] / _BILLION
+        return self._weighed(self.policy.terms(self.space, state)) / _BILLION
 
     def gain(self, state: int, after: int) -> float:
         """How much better one state is than another."""
