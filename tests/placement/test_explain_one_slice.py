@@ -43,16 +43,17 @@ def told(rival: Rival | None) -> tuple[object, Criterion] | None:
     return None if rival is None else (spot(rival.standing), rival.decided_by)
 
 
-def difference(mind: Mind, fleet: Sequence[NodeView], best: Spot, other: Spot) -> Criterion:
+def difference(mind: Mind, fleet: Sequence[NodeView], profile: Profile, best: Spot, other: Spot) -> Criterion:
     """The first of the documented criteria in which two places differ."""
     if best.score != other.score:
-        gpus = {gpu.uuid: gpu for node in fleet for gpu in node.gpus}
+        gpus = {gpu.uuid: gpu for node in fleet for gpu in node.gpus if profile in gpu.shape.by_profile}
         scales = mind.scales(gpus.values())
+        unit = 1e9 if len(scales) == 1 else 1.0
         plain = [
             -place.score - place.reuse * mind.margin(gpu) * scales[id(mind.space(gpu))]
             for place, gpu in ((best, gpus[best.gpu]), (other, gpus[other.gpu]))
         ]
-        return Criterion.REUSE if round(plain[0] - plain[1], 6) <= 0 else Criterion.VALUE
+        return Criterion.REUSE if round((plain[0] - plain[1]) / unit, 9) <= 0 else Criterion.VALUE
     for criterion, here, there in (
         (Criterion.FULLER, best.used, other.used),
         (Criterion.WARM, best.cost, other.cost),
@@ -67,7 +68,7 @@ def difference(mind: Mind, fleet: Sequence[NodeView], best: Spot, other: Spot) -
 @given(scenes())
 def test_the_runners_up_are_the_best_of_the_others_and_the_first_difference_decided(scene: Scene) -> None:
     mind, fleet, profile = scene
-    everything = spots(mind, [view for view in fleet if _offers(view, profile)], profile)
+    everything = spots(mind, fleet, profile)
     answer = explain(engine(mind, fleet), wish(profile)).answer
     if not everything:
         assert isinstance(answer, Refusal)
@@ -75,17 +76,12 @@ def test_the_runners_up_are_the_best_of_the_others_and_the_first_difference_deci
     assert isinstance(answer, Decision)
     best, *others = everything
     assert spot(answer.chosen) == expected(best)
-    offering = [view for view in fleet if _offers(view, profile)]
     for rival, among in (
         (answer.elsewhere, [it for it in others if it.gpu != best.gpu]),
         (answer.beside, [it for it in others if it.gpu == best.gpu]),
     ):
-        first = (expected(among[0]), difference(mind, offering, best, among[0])) if among else None
+        first = (expected(among[0]), difference(mind, fleet, profile, best, among[0])) if among else None
         assert told(rival) == first
-
-
-def _offers(view: NodeView, profile: Profile) -> bool:
-    return any(profile in gpu.shape.by_profile for gpu in view.gpus)
 
 
 @settings(max_examples=150)
