@@ -8,9 +8,8 @@ import pytest
 from allocator.index import Index, key_of, read_spec
 from allocator.lifetimes import NO_ENDS, Lifetimes
 from allocator.placement.fleet import GpuView
-from allocator.pods import MigPod, PodReader
+from allocator.pods import PodReader
 from allocator.view import gpu_views
-from mig.demand import needs_of
 from mig.migspec import Claim, MigMode, Spec, SpecGpu, SpecSlice, Status, StatusGpu
 from mig.migspec_json import spec_to_json, status_to_json
 from mig.names import DURATION_ANNOTATION
@@ -291,41 +290,3 @@ def test_a_claim_that_follows_its_pod_to_another_slice_in_a_round_takes_the_end_
     claim = tracked.slots["GPU-n1"][at("1g.10gb", 6)]
     (view,) = gpu_views(tracked, {"GPU-n1": {at("1g.10gb", 6): None, at("1g.10gb", 5): claim}})
     assert view.ends == ((START + 60, at("1g.10gb", 5)),)
-
-
-def test_a_slice_taken_by_a_pod_with_an_end_is_among_the_ends_in_their_order() -> None:
-    view = GpuView("GPU-1", "A100", A100, warm=(at("1g.10gb", 4),))
-    taken = view.taking(at("1g.10gb", 6), end=20.0).taking(at("1g.10gb", 4), end=10.0).taking(at("1g.10gb", 5))
-    assert taken.ends == ((10.0, at("1g.10gb", 4)), (20.0, at("1g.10gb", 6)))
-    assert taken.fixed == (at("1g.10gb", 6), at("1g.10gb", 4), at("1g.10gb", 5))
-    assert taken.warm == ()
-
-
-def test_gpus_that_differ_in_their_ends_alone_are_not_the_same_to_placement() -> None:
-    bare = GpuView("GPU-1", "A100", A100)
-    early, late = (bare.taking(at("1g.10gb", 6), end=end) for end in (10.0, 20.0))
-    assert early.state != late.state != bare.taking(at("1g.10gb", 6)).state
-
-
-@pytest.mark.parametrize(
-    ("start", "seconds"),
-    [
-        ("2026-01-01T00:00:05Z", START + 5),
-        ("2026-01-01T02:00:05+02:00", START + 5),
-        ("2026-01-01T00:00:05.250000Z", START + 5.25),
-        ("yesterday", None),
-        ("", None),
-        (7, None),
-        (None, None),
-    ],
-)
-def test_a_pods_start_is_read_as_the_api_server_writes_it_and_anything_else_is_none(
-    start: object, seconds: float | None
-) -> None:
-    """A12."""
-    obj = pod("a", "1g.10gb")
-    obj["status"]["startTime"] = start
-    read = PodReader().read(obj)
-    assert isinstance(read, MigPod)
-    assert read.started == seconds
-    assert read.needs == needs_of(obj["spec"])
