@@ -1,8 +1,8 @@
 """The best place for a slice whose lifetime is declared: it looks at GPUs one by one, at few of them, and those the most promising.
 
 When a GPU's slices end is no part of its state, so no table holds it. But the penalty for ends that differ is smallest where the
-last slice of the GPU ends when the new one does: so the GPUs of one state come in an order, outwards from that moment, and a
-state whose best gain cannot reach what was found already is never opened. `outlook` says what one place is worth.
+last slice of the GPU ends when the new one does: so the GPUs of one state come in an order, outwards from that moment, and a state
+whose best gain cannot reach what was found already is never opened. `outlook` says what one place is worth.
 """
 
 from bisect import bisect_left
