@@ -10,6 +10,7 @@ from dataclasses import dataclass, replace
 from typing import Final
 
 from allocator.placement.engine import Engine
+from allocator.placement.explain import Decision, weigh
 from allocator.placement.fleet import NodeView, Wish
 from allocator.placement.placement import Placement
 from allocator.placement.refusal import Refusal
@@ -34,12 +35,15 @@ class Waiting:
 Answer = Placement | Refusal
 
 
-def plan(engine: Engine, waiting: Sequence[Waiting], *, most: int | None = None) -> list[Answer]:
+def plan(
+    engine: Engine, waiting: Sequence[Waiting], *, most: int | None = None, why: dict[int, Decision] | None = None
+) -> list[Answer]:
     """An answer for each Pod, in the order given, up to the one that is the `most`th to find a place.
 
-    The engine counts those that found one as placed.
+    The engine counts those that found one as placed. `why`, where it is given, is filled with the reasons for each place, by the
+    index of its Pod; that takes two more look-ups each.
     """
-    batch = _Batch(engine)
+    batch = _Batch(engine, why)
     for pod in waiting:
         if most is not None and batch.placed >= most:
             break
@@ -50,8 +54,9 @@ def plan(engine: Engine, waiting: Sequence[Waiting], *, most: int | None = None)
 class _Batch:
     """A plan in the making."""
 
-    def __init__(self, engine: Engine) -> None:
+    def __init__(self, engine: Engine, why: dict[int, Decision] | None) -> None:
         self._engine = engine
+        self._why = why
         self._waiting: list[Waiting] = []
         self._before: dict[str, NodeView] = {}
         self._refusals: list[tuple[tuple[Wish, frozenset[str]], Refusal]] = []
@@ -65,7 +70,7 @@ class _Batch:
         self._waiting.append(pod)
         self.answers.append(answer)
         if isinstance(answer, Placement):
-            self._take(pod, answer)
+            self._take(len(self._waiting) - 1, answer)
             self.placed += 1
         elif self._refused(pod) is None and not self._replan():
             self._refusals.append((pod.anyone, answer))
@@ -76,7 +81,10 @@ class _Batch:
         asked = pod.anyone
         return next((refusal for known, refusal in self._refusals if known == asked), None)
 
-    def _take(self, pod: Waiting, answer: Placement) -> None:
+    def _take(self, index: int, answer: Placement) -> None:
+        pod = self._waiting[index]
+        if self._why is not None:
+            self._why[index] = weigh(self._engine, pod.wish, answer, shunned=pod.shunned)
         self._before.setdefault(answer.node, self._engine.view(answer.node))
         self._engine.take(pod.wish, answer)
 
@@ -88,11 +96,14 @@ class _Batch:
         if self._replanned + len(order) > MOST_REPLANNED or order == [*movable, last]:
             return False
         self._replanned += len(order)
-        now = {node: engine.view(node) for node in self._before}
+        now, why = {node: engine.view(node) for node in self._before}, dict(self._why or {})
         engine.reset(self._before.values())
         fresh = self._in_order(order) if self._find(last) is not None else None
         if fresh is None:
             engine.reset({**self._before, **now}.values())
+            if self._why is not None:
+                self._why.clear()
+                self._why.update(why)
             return False
         for index, answer in fresh.items():
             self.answers[index] = answer
@@ -107,7 +118,7 @@ class _Batch:
             if answer is None:
                 return None
             found[index] = answer
-            self._take(self._waiting[index], answer)
+            self._take(index, answer)
         return found
 
     def _find(self, index: int) -> Placement | None:
