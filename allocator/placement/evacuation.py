@@ -118,9 +118,9 @@ class _Room:
 
     def _put(self, profile: Profile, group: int, state: int) -> tuple[float, int, int] | None:
         """Gain, start and state after, of the best place on a GPU."""
-        desk = self._desks[group]
-        kinds = desk.kinds((profile,))
-        if kinds is None:
+        values, desk = self._groups[group].values, self._desks[group]
+        kind = values.space.kinds.get(profile)
+        if kind is None:
             return None
-        found = desk.best(Group(self._groups[group].values, state), desk.holding(state), (), kinds)
+        found = desk.best(Group(values, state), desk.holding(state), (), (kind,))
         return None if found is None else (found.gain, found.starts[0], found.after)

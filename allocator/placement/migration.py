@@ -12,9 +12,8 @@ groups, of which the six plain profiles of an A100 give 723 at most.
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from heapq import nlargest
 from itertools import product
-from typing import NamedTuple
+from typing import Final, NamedTuple
 
 from allocator.placement.evacuation import Clearing, clear
 from allocator.placement.moves import Desk, Exchange, Group, Slot, Values
@@ -46,11 +45,12 @@ class Plan:
 
 
 class _Ask(NamedTuple):
-    """What a part of a plan asks of one GPU. At `home` the first that it takes is the new slice."""
+    """What a part of a plan asks of one GPU, by the numbers of slices: `_NEW`, or from 1 on the profiles that can move."""
 
-    gives: tuple[Profile, ...]
-    takes: tuple[Profile, ...]
+    gives: tuple[int, ...]
+    takes: tuple[int, ...]
     home: bool = False
+    """The first that it takes is the new slice."""
 
 
 class _Part(NamedTuple):
@@ -61,10 +61,12 @@ class _Part(NamedTuple):
     exchange: Exchange
 
 
+_NEW: Final = 0
+
 _Scheme = tuple[_Ask, ...]
 """What a plan asks of different GPUs; the home comes first."""
 
-_ENOUGH: int = 3
+_ENOUGH: Final = 3
 """Best answers kept for an ask: a scheme has at most three GPUs, so one of three is always free of the other two."""
 
 
@@ -77,7 +79,9 @@ class Planner:
     def plan(self, profile: Profile, groups: Sequence[Group], *, most: int = 2) -> Plan | None:
         """The plan with the fewest moves, of at most `most`, that makes room for a slice; None where none was found."""
         kept = self._desks
-        self._desks = {values: kept.get(values) or Desk(values) for values in {group.values for group in groups}}
+        self._desks = {
+            values: kept.get(values) or Desk(values) for values in dict.fromkeys(group.values for group in groups)
+        }
         for desk in self._desks.values():
             desk.trim()
         search = _Search(profile, groups, self._desks)
@@ -102,8 +106,10 @@ class _Row(NamedTuple):
 class _Shelf:
     """The groups of one desk: by the kind of a movable slice, and under None all of them."""
 
-    def __init__(self, desk: Desk, values: Values, groups: Sequence[Group]) -> None:
+    def __init__(self, desk: Desk, values: Values, groups: Sequence[Group], names: Sequence[Profile]) -> None:
         self.desk = desk
+        self._kinds = [values.space.kinds.get(profile, -1) for profile in names]
+        self._offers = values.space.shape.offers
         self.rows: dict[int | None, list[_Row]] = defaultdict(list)
         free = values.space.free
         for index, group in enumerate(groups):
@@ -114,27 +120,40 @@ class _Shelf:
                     self.rows[kind].append(row)
                 self.rows[None].append(row)
 
+    def answers(self, ask: _Ask) -> Iterator[_Part]:
+        """The best that a GPU of each group can do."""
+        takes = tuple([self._kinds[number] for number in ask.takes])
+        gives = tuple(sorted([self._kinds[number] for number in ask.gives]))
+        if -1 in takes or -1 in gives:
+            return
+        offers = self._offers
+        short = sum([offers[kind].size for kind in takes]) - sum([offers[kind].size for kind in gives])
+        for row in self.rows[gives[0] if gives else None]:
+            if row.free >= short and (row.group.takes or not ask.home):
+                exchange = self.desk.best(row.group, row.holding if gives else row.alone, gives, takes)
+                if exchange is not None:
+                    yield _Part(exchange.gain, row.place, exchange)
+
 
 class _Search:
     def __init__(self, profile: Profile, groups: Sequence[Group], desks: Mapping[Values, Desk]) -> None:
-        self._new = profile
         self._groups = groups
-        self._shelves = [_Shelf(desk, values, groups) for values, desk in desks.items()]
-        self._moving = tuple(sorted({moving for group in groups for moving in group.profiles()}))
+        self._names = [profile, *sorted({moving for group in groups for moving in group.profiles()})]
+        self._moving = range(1, len(self._names))
+        self._shelves = [_Shelf(desk, values, groups, self._names) for values, desk in desks.items()]
         self._known: dict[_Ask, list[_Part]] = {}
 
     def none(self) -> Iterator[_Scheme]:
         """It fits as things are."""
-        yield (_Ask((), (self._new,), True),)
+        yield (_Ask((), (_NEW,), True),)
 
     def one(self) -> Iterator[_Scheme]:
         """Room that was not there appears only where a slice left: it lands elsewhere, or beside the new one."""
-        new = self._new
         for slice_ in self._moving:
-            home = _Ask((slice_,), (new,), True)
+            home = _Ask((slice_,), (_NEW,), True)
             if self._answers(home):
                 yield home, _Ask((), (slice_,))
-                yield (_Ask((slice_,), (new, slice_), True),)
+                yield (_Ask((slice_,), (_NEW, slice_), True),)
 
     def two(self) -> Iterator[_Scheme]:
         """Where one move is not enough, either both slices leave the new one's GPU, or the first lands where the second left.
@@ -142,22 +161,21 @@ class _Search:
         Were it neither, the second move would make no room that the new slice or the first move needs, and one would do. For
         the same reason both are of different profiles in the second case.
         """
-        new = self._new
         for first, second in product(self._moving, repeat=2):
             pair = (first, second) if first <= second else (second, first)
-            both = _Ask(pair, (new,), True)
+            both = _Ask(pair, (_NEW,), True)
             if self._answers(both):
                 if first <= second:
                     yield both, _Ask((), (first,)), _Ask((), (second,))
                     yield both, _Ask((), pair)
-                    yield (_Ask(pair, (new, *pair), True),)
-                yield _Ask(pair, (new, first), True), _Ask((), (second,))
-            home = _Ask((first,), (new,), True)
+                    yield (_Ask(pair, (_NEW, *pair), True),)
+                yield _Ask(pair, (_NEW, first), True), _Ask((), (second,))
+            home = _Ask((first,), (_NEW,), True)
             if first != second and self._answers(home):
                 chain = _Ask((second,), (first,))
                 yield home, chain, _Ask((), (second,))
                 yield home, _Ask((second,), (first, second))
-                yield _Ask((first,), (new, second), True), chain
+                yield _Ask((first,), (_NEW, second), True), chain
 
     def best(self, schemes: Iterable[_Scheme]) -> Plan | None:
         """The plan of the largest gain; the first of equals."""
@@ -179,30 +197,17 @@ class _Search:
             if not answers[-1]:
                 return
         for parts in product(*answers):
-            used = Counter(part.group for part in parts)
-            if all(count <= self._groups[group].count for group, count in used.items()):
+            used = [part.group for part in parts]
+            if len(set(used)) == len(used) or all(used.count(group) <= self._groups[group].count for group in used):
                 yield parts
 
     def _answers(self, ask: _Ask) -> list[_Part]:
         known = self._known.get(ask)
         if known is None:
-            known = self._known[ask] = nlargest(_ENOUGH, self._each(ask), key=lambda part: (part.gain, -part.group))
+            found = [part for shelf in self._shelves for part in shelf.answers(ask)]
+            found.sort(key=lambda part: (-part.gain, part.group))
+            known = self._known[ask] = found[:_ENOUGH]
         return known
-
-    def _each(self, ask: _Ask) -> Iterator[_Part]:
-        """The best that a GPU of each group can do."""
-        for shelf in self._shelves:
-            desk = shelf.desk
-            gives, takes = desk.kinds(ask.gives), desk.kinds(ask.takes)
-            if gives is None or takes is None:
-                continue
-            gives = tuple(sorted(gives))
-            short = desk.size(takes) - desk.size(gives)
-            for row in shelf.rows[gives[0] if gives else None]:
-                if row.free >= short and (row.group.takes or not ask.home):
-                    exchange = desk.best(row.group, row.holding if gives else row.alone, gives, takes)
-                    if exchange is not None:
-                        yield _Part(exchange.gain, row.place, exchange)
 
     def _written(self, scheme: _Scheme, parts: tuple[_Part, ...], gain: float) -> Plan:
         """The plan in words: slices of one profile are alike, so whichever left may be the one that lands."""
@@ -218,7 +223,7 @@ class _Search:
             for slot in part.exchange.gives:
                 leaving.setdefault(offers[slot[0]].profile, []).append((gpu, slot))
             lands = list(zip(ask.takes, part.exchange.starts, strict=True))
-            landing += [(profile, gpu, start) for profile, start in lands[ask.home :]]
+            landing += [(self._names[number], gpu, start) for number, start in lands[ask.home :]]
         moves = []
         for profile, gpu, start in landing:
             source, slot = leaving[profile].pop(0)

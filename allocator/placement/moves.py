@@ -70,15 +70,6 @@ class Desk:
         self._holdings: dict[tuple[int, tuple[Slot, ...]], int] = {}
         self._exchanges: dict[tuple[int, tuple[int, ...], tuple[int, ...]], Exchange | None] = {}
 
-    def kinds(self, profiles: tuple[Profile, ...]) -> tuple[int, ...] | None:
-        """The offers of these profiles, or None where one of them is not offered."""
-        known = tuple(self._space.kinds.get(profile, -1) for profile in profiles)
-        return None if -1 in known else known
-
-    def size(self, kinds: tuple[int, ...]) -> int:
-        """Memory slices that they take."""
-        return sum([self._space.shape.offers[kind].size for kind in kinds])
-
     def holding(self, state: int, movable: tuple[Slot, ...] = ()) -> int:
         """A number for GPUs in a state with these movable slices."""
         return self._holdings.setdefault((state, movable), len(self._holdings))
