@@ -115,7 +115,7 @@ class Racks:
         space = self._space_of(gpu)
         warm = [item for item in gpu.warm if _is_offered(space, item)]
         fixed = gpu.fixed if len(warm) == len(gpu.warm) else (*gpu.fixed, *(it for it in gpu.warm if it not in warm))
-        state = space.of(fixed)
+        state = space.meet(fixed)
         ends = tuple(
             (end, space.kinds[item.profile], item.window.start) for end, item in gpu.ends if _is_offered(space, item)
         )

@@ -8,6 +8,7 @@ share one space. Transitions are worked out when first needed and kept, so a dec
 
 from collections.abc import Iterable, Iterator, Sequence
 from functools import lru_cache
+from itertools import combinations
 from typing import Final
 
 from mig.geometries import Geometry
@@ -68,6 +69,18 @@ class StateSpace:
         items = tuple(placed)
         windows = tuple(sorted((item.window.start, item.window.size) for item in items))
         return self._id((windows, self._rules.marks(item.profile for item in items)))
+
+    def meet(self, placed: Iterable[Placed]) -> int:
+        """The same of a GPU that there is; the states that it may come into as slices leave it are numbered with it."""
+        items = tuple(placed)
+        many = len(self._keys)
+        state = self.of(items)
+        if many < len(self._keys):
+            ours = [item for item in items if item.profile in self.kinds]
+            for count in range(1, len(ours) + 1):
+                for gone in combinations(ours, count):
+                    self.of(item for item in items if item not in gone)
+        return state
 
     def places(self, state: int, kind: int) -> tuple[Place, ...]:
         """Where one more slice of a kind may be made, ascending, each with the state after it."""

@@ -48,7 +48,7 @@ def cards(draw: st.DrawFn, space: StateSpace, uuid: str, index: int) -> Card:
     ends: tuple[End, ...] = tuple(sorted((end, space.kinds[it.profile], it.window.start) for end, it in known))
     avoid = draw(st.frozensets(st.integers(0, 7), max_size=2)) if draw(st.integers(0, 3)) == 0 else frozenset[int]()
     key = (-draw(st.sampled_from((0.5, 1.0))), draw(st.sampled_from(NODES)), index)
-    return Card(uuid, key, state=space.of(fixed), warm=warmth_of(space).bits(warm), ends=ends, avoid=avoid)
+    return Card(uuid, key, state=space.meet(fixed), warm=warmth_of(space).bits(warm), ends=ends, avoid=avoid)
 
 
 @st.composite

@@ -1,4 +1,4 @@
-"""A slice of declared lifetime lies where it scores best among the GPUs that are looked at; it is refused only where it fits nowhere."""
+"""A slice of declared lifetime lies where it scores best among the GPUs looked at; it is refused only where it fits nowhere."""
 
 from collections.abc import Iterable
 from typing import NamedTuple

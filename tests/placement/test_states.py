@@ -1,5 +1,7 @@
 """States say exactly what the driver's rules and the allowed geometries say, for every set of slices that a GPU can hold."""
 
+from itertools import permutations
+
 import pytest
 
 from allocator.placement.states import EMPTY, StateSpace, space_of
@@ -83,3 +85,21 @@ def most_of_everything(shape: GpuShape) -> tuple[Geometry, ...]:
 
 def small(count: int) -> tuple[Geometry, ...]:
     return (Geometry(((parse_profile("1g.10gb"), count),)),)
+
+
+def test_a_foreign_slice_is_met_with_all_that_is_left_as_the_others_leave() -> None:
+    """So tables that know a GPU's state know where it may come, whichever of its slices ends first."""
+    shape = shapes()["a100-80gb"]
+    space = StateSpace(shape)
+    space.explore()
+    strange = Placed(Window(7, 1), parse_profile("1g.99gb"))
+    layout = [strange, *(space.placed[space.kinds[parse_profile("1g.10gb")]][start] for start in range(3))]
+    state = space.meet(layout)
+    known = len(space)
+    assert space.reachable <= state < known
+    for order in permutations(layout[1:]):
+        here = state
+        for item in order:
+            here = space.without(here, item)
+        assert here == space.of([strange])
+    assert len(space) == known
