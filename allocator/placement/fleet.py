@@ -17,8 +17,8 @@ from mig.demand import Need
 from mig.occupancy import Placed
 from mig.placements import GpuShape
 
-ROOM_STEPS: Final = 50
-"""How finely a node's room is told: less than a fiftieth of a node is no reason to prefer it."""
+ROOM_STEPS: Final = 16
+"""How finely a node's room is told: less is no reason to prefer it, and at each step all its GPUs get another rank."""
 
 _NOTHING: Mapping[str, int] = MappingProxyType({})
 """One empty mapping for all: most Pods ask for nothing but CPU and memory."""

@@ -52,10 +52,10 @@ def _measure(contestant: str, nodes: int, samples: int) -> Times:
     gpus = nodes * PER_NODE
     setting = Setting(shape=a100(), gpus=gpus, mix=mean_mix("uniform"), seed=1)
     _warm_process(contestant)
-    before = _resident_mib()
+    before = resident_mib()
     churn = Churn(CONTESTANTS[contestant].placer(setting), gpus=gpus, declared=contestant == DURATIONS)
     churn.fill()
-    grown = _resident_mib() - before
+    grown = resident_mib() - before
     churn.sample(samples // 5)  # what is worked out once is not what a decision costs
     took = sorted(churn.sample(samples))
     return Times(
@@ -76,7 +76,8 @@ def _warm_process(contestant: str) -> None:
     Churn(CONTESTANTS[contestant].placer(setting), gpus=PER_NODE, declared=contestant == DURATIONS).sample(500)
 
 
-def _resident_mib() -> float:
+def resident_mib() -> float:
+    """What the process holds in memory."""
     resident = int(Path("/proc/self/statm").read_text().split()[1])
     return resident * getpagesize() / 2**20
 

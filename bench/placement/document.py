@@ -9,13 +9,20 @@ from math import isfinite
 from typing import Any
 
 from bench.placement.aims import Verdict
+from bench.placement.batches import BatchReport
 from bench.placement.decisions import DecisionReport
 from bench.placement.results import Measure, Results, Where, requests, slices
 from bench.placement.statistics import Estimate
 
 
 def document(
-    results: Results, verdicts: Iterable[Verdict], decisions: DecisionReport, *, took: float, quick: bool
+    results: Results,
+    verdicts: Iterable[Verdict],
+    decisions: DecisionReport,
+    batches: BatchReport,
+    *,
+    took: float,
+    quick: bool,
 ) -> dict[str, Any]:
     """Everything that was measured."""
     return {
@@ -26,6 +33,7 @@ def document(
         ],
         "acceptance": [_place(results, where) for where in results.places()],
         "decisions": [asdict(times) for times in decisions.times],
+        "batches": asdict(batches),
         "half full": {name: [asdict(one) for one in rounds] for name, rounds in decisions.half_full.items()},
         "real seconds by policy": {name: round(seconds, 1) for name, seconds in results.took()},
     }

@@ -17,6 +17,7 @@ from rich.console import Console
 from rich.table import Table
 
 from bench.placement.aims import Verdict, verdicts, wrong_signs
+from bench.placement.batches import measure_batches
 from bench.placement.decisions import measure_decisions
 from bench.placement.document import document
 from bench.placement.measure import measure
@@ -36,16 +37,18 @@ def main() -> int:
     began = time.monotonic()
     console = Console(width=None if sys.stdout.isatty() else 160, highlight=False)
     decisions = measure_decisions(quick=options.quick)  # first, while nothing else runs
+    batches = measure_batches(quick=options.quick)
     results = measure(quick() if options.quick else full(), workers=options.workers)
-    found, wrong = [*verdicts(results), *decisions.verdicts()], list(wrong_signs(results))
+    found, wrong = [*verdicts(results), *decisions.verdicts(), *batches.verdicts()], list(wrong_signs(results))
     show(results, console)
     decisions.show(console)
+    console.print(batches.table())
     console.print(_aims(found))
     for line in wrong:
         console.print(f"Wrong sign: {line}")
     took = time.monotonic() - began
     console.print(f"{took:.0f} s on {options.workers} workers")
-    _write(options.out, document(results, found, decisions, took=took, quick=options.quick))
+    _write(options.out, document(results, found, decisions, batches, took=took, quick=options.quick))
     return 1 if wrong else 0
 
 

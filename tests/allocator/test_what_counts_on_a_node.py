@@ -153,15 +153,15 @@ def test_two_rounds_without_a_change_see_equal_nodes_and_the_very_same_gpus() ->
     [
         (Resources(8000, 8 * 2**30), 1.0),
         (Resources(4000, 8 * 2**30), 0.5),
-        (Resources(8000, 3 * 2**30), 0.38),
+        (Resources(8000, 3 * 2**30), 0.375),
         (Resources(8000, 0), 0.0),
         (Resources(-4000, 8 * 2**30), 0.0),
         (Resources(7990, 8 * 2**30), 1.0),
-        (Resources(7900, 8 * 2**30), 0.98),
+        (Resources(7500, 8 * 2**30), 0.9375),
         (Resources(16000, 16 * 2**30), 1.0),
     ],
 )
-def test_a_nodes_room_is_the_scarcer_of_cpu_and_memory_in_fiftieths(free: Resources, room: float) -> None:
+def test_a_nodes_room_is_the_scarcer_of_cpu_and_memory_in_sixteenths(free: Resources, room: float) -> None:
     node = Scene().nodes()["n1"]
     assert NodeView(node.facts, free, node.gpus).room == room
 

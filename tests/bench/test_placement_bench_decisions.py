@@ -5,6 +5,7 @@ from itertools import product
 import pytest
 
 from bench.gpu import a100
+from bench.placement.batches import SIZES, measure_batches
 from bench.placement.churn import FULL, Churn
 from bench.placement.contestants import CONTESTANTS, FIRST_FIT, Setting
 from bench.placement.halffull import ASKED, GPUS, PODS, Room, half_full
@@ -84,3 +85,10 @@ def test_decisions_are_timed_on_a_fleet_that_is_as_full_as_said() -> None:
     assert churn.used / (80 * a100().width) == pytest.approx(FULL, abs=0.02)
     assert len(took) == 500
     assert min(took) > 0
+
+
+def test_a_batch_is_measured_on_pods_that_all_find_a_place() -> None:
+    """On 800 empty GPUs 1,000 Pods of these sizes all fit, so nobody's refusal makes the plan look quick."""
+    report = measure_batches(quick=True)
+    assert [one.placed for one in report.times] == list(SIZES)
+    assert all(one.ms > 0 for one in report.times)

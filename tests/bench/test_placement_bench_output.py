@@ -9,6 +9,7 @@ import pytest
 from rich.console import Console
 
 from bench.placement.aims import verdicts
+from bench.placement.batches import BatchReport
 from bench.placement.contestants import CLAIRVOYANT, FGD
 from bench.placement.decisions import DecisionReport
 from bench.placement.document import document
@@ -50,7 +51,8 @@ def test_tables_show_slices_and_requests_the_difference_and_the_share_of_the_bou
 def test_the_document_holds_every_run_and_is_plain_json(results: Results) -> None:
     """An interval that one sample cannot give is null, since JSON knows no infinity."""
     decisions = DecisionReport(times=(), half_full={})
-    written = document(results, verdicts(results), decisions, took=1.0, quick=True)
+    batches = BatchReport(times=(), nodes=0, mib=0.0)
+    written = document(results, verdicts(results), decisions, batches, took=1.0, quick=True)
     read = json.loads(json.dumps(written, allow_nan=False))
     loss = read["acceptance"][0]["policies"]
     assert loss[BETTER]["slices to FGD"]["mean"] == pytest.approx(0.005)
