@@ -5,8 +5,8 @@ them lands, each keeps its profile, and one may land on the GPU that it left. Wi
 no more moves than needed, and no plan of as many has a larger gain (`_one`, `_two` say why). With more, one GPU is cleared into
 free room and nothing else is tried, so the number of moves is an upper bound.
 
-A plan for one of 100 GPUs takes some 0.5 ms for one move and 5 ms for two, with tables warm; the work is bounded by the number of
-groups, of which the six plain profiles of an A100 give 723 at most.
+On 100 GPUs a plan takes some 2 ms, one or two moves together. The work is bounded by the number of groups, not of GPUs: with every
+set of slices that an A100 can hold (2,318 with `+me`, 722 without), each on 50 GPUs, it takes 0.15 s at first and 0.06 s once known.
 """
 
 from collections import Counter, defaultdict
