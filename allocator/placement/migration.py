@@ -1,12 +1,12 @@
 """Which slices to move so that one more finds a place: the fewest, and among as few those that leave the fleet in the best states.
 
 Plans only; nothing is carried out here, and who may be disturbed is the caller's to say. All slices of a plan leave before any of
-them lands, each keeps its profile, and one may land on the GPU that it left. With one and two moves the answer is exact: a plan has
-no more moves than needed, and no plan of as many has a larger gain (`_one`, `_two` say why). With more, one GPU is cleared into
-free room and nothing else is tried, so the number of moves is an upper bound.
+them lands, each keeps its profile, and one may land on the GPU that it left. With one and two moves the answer is exact: a plan
+has no more moves than needed, and no plan of as many has a larger gain (`_Search.one` and `two` say why). With more, one GPU is
+cleared into free room and nothing else is tried, so the number of moves is an upper bound.
 
 On 100 GPUs a plan takes some 2 ms, one or two moves together. The work is bounded by the number of groups, not of GPUs: with every
-set of slices that an A100 can hold (2,318 with `+me`, 722 without), each on 50 GPUs, it takes 0.15 s at first and 0.06 s once known.
+set of slices that an A100 can hold (2,318 with `+me`, 722 without), each on 50 GPUs, it takes 0.15 s at first, later 0.06 s.
 """
 
 from collections import Counter, defaultdict
