@@ -14,6 +14,7 @@ from bench.gpu import a100, plain
 from mig.occupancy import Placed
 from mig.placements import Window
 from mig.profiles import Profile, parse_profile
+from tests.support.migrating import RandomValues
 from tests.support.shapes import shapes
 
 SPACE = space_of(plain(a100()))
@@ -120,6 +121,20 @@ def test_a_plan_with_more_moves_than_may_be_made_is_not_made(most: int) -> None:
     assert longer is not None
     assert len(longer.moves) == 2
     assert plan(SEVEN, *scattered, most=most) is None
+
+
+@pytest.mark.parametrize("seed", range(10))
+def test_a_slice_goes_to_its_third_best_place_where_the_others_are_taken(seed: int) -> None:
+    """2g fits on one GPU only and 1g must go where there is room for nothing else, however well it would lie on the first two."""
+    values = RandomValues(SPACE, seed)
+    leaves = replace(group([(ONE, 0), (TWO, 2)]), values=values)
+    for_two, for_one = (
+        replace(group([(ONE, start) for start in starts], stay=True), values=values)
+        for starts in ((0, 1, 2, 3, 6), (0, 1, 2, 3, 4, 5))
+    )
+    found = plan(SEVEN, leaves, for_two, for_one)
+    assert found is not None
+    assert set(found.moves) == {Move((0, 0), at(TWO, 2), (1, 0), 4), Move((0, 0), at(ONE, 0), (2, 0), 6)}
 
 
 def test_forty_thousand_gpus_are_planned_like_a_hundred() -> None:
