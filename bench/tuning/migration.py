@@ -2,8 +2,8 @@
 
     python -m bench.tuning.migration [--seeds 20] [--every 50 20] [--most 2] [--declared] [--mixes uniform small large bimodal]
 
-Prints, paired with FGD on seeds that nothing was chosen by: memory slices accepted in points over FGD, the share of the way from FGD
-to free migration with its 95 % interval, moves made, and what a plan cost. `--declared`: the budget is told how long a slice
+Prints, paired with FGD on seeds that nothing was chosen by: memory slices accepted in points over FGD, the share of the way from
+FGD to free migration with its 95 % interval, moves made, and what a plan cost. `--declared`: the budget is told how long a slice
 stays. The benchmark measures the same on the engine as shipped, with a learned mix and warm slices.
 """
 
