@@ -95,10 +95,15 @@ class Racks:
         before, rack.view = rack.view, view
         same = not touched and before is not view and before.room == view.room and len(before.gpus) == len(view.gpus)
         known = {gpu.uuid: gpu for gpu in before.gpus}
+        if list(known) != [gpu.uuid for gpu in view.gpus]:
+            self._clear(rack, {gpu.uuid: index for index, gpu in enumerate(view.gpus)})
         for index, gpu in enumerate(view.gpus):
             if not (same and before.gpus[index] is gpu):
                 self._put_gpu(rack, gpu, known.get(gpu.uuid), (-view.room, view.name, index))
-        for uuid in known.keys() - {gpu.uuid for gpu in view.gpus}:
+
+    def _clear(self, rack: Rack, indices: Mapping[str, int]) -> None:
+        """Take the GPUs away that are gone or have another index: no two may ever have one key."""
+        for uuid in [uuid for uuid, card in rack.cards.items() if indices.get(uuid) != card.key[2]]:
             self._drop(rack, uuid)
 
     def _put_gpu(self, rack: Rack, gpu: GpuView, before: GpuView | None, key: Key) -> None:

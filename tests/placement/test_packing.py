@@ -1,4 +1,4 @@
-"""Several slices of one Pod lie in the best of all ways on one node, found without trying all; none is found only if there is none."""
+"""Several slices of one Pod lie in the best of all ways on one node, found without trying all; no way is found only if none is."""
 
 from collections.abc import Iterator, Mapping, Sequence
 from typing import NamedTuple
