@@ -14,7 +14,7 @@ from allocator.placement.fleet import NodeView, Taint, Wish
 from mig.names import PARTITIONING_LABEL
 
 MOST_VALUES: Final = 64
-"""A label with more values than this over the fleet is left to the look at each node."""
+"""A label with more values than this over the fleet is left to the look at each node, also if they come later."""
 
 MOST_LABELS: Final = 32
 """Labels that classes tell apart; those that are named later are left to the look at each node."""
@@ -28,8 +28,11 @@ class Classes:
     def __init__(self) -> None:
         self._labels: tuple[str, ...] = ()
         self._fine: set[str] = set()
+        """Labels that were looked at and left to the look at each node: a note, so that they are not looked at for every Pod."""
         self._suited: dict[tuple[object, ...], tuple[Class, ...]] = {}
         self._samples: dict[Class, NodeView] = {}
+        self._many = MOST_VALUES
+        """With more classes than this it is time to see whether a label has come to have too many values."""
 
     def of(self, node: NodeView) -> Class:
         """The class of a node."""
@@ -50,30 +53,40 @@ class Classes:
 
     def learn(self, wish: Wish, nodes: Iterable[NodeView]) -> bool:
         """Take in the labels that a Pod names; True where the classes of the nodes are others now, to be met anew."""
-        if not wish.node_selector and wish.affinity is None:
-            return False
-        fresh = _named(wish) - set(self._labels) - self._fine - {PARTITIONING_LABEL}
-        if not fresh:
-            return False
-        values = {label: set[str | None]() for label in fresh}
-        for node in nodes:
-            for label, seen in values.items():
-                seen.add(node.facts.labels.get(label))
-        coarse = sorted(label for label, seen in values.items() if len(seen) <= MOST_VALUES)
-        coarse = coarse[: MOST_LABELS - len(self._labels)]
-        self._fine |= fresh - set(coarse)
-        if coarse:
+        before = self._labels
+        fresh = _named(wish) - set(before) - self._fine - {PARTITIONING_LABEL}
+        if fresh:
+            views = tuple(nodes)
+            found = {label: {view.facts.labels.get(label) for view in views} for label in fresh}
+            coarse = sorted(label for label, seen in found.items() if seen - {None} and len(seen) <= MOST_VALUES)
+            coarse = coarse[: MOST_LABELS - len(self._labels)]
+            # What no node has yet may come to tell few classes apart: it is asked about again.
+            self._note({label for label, seen in found.items() if seen - {None}} - set(coarse))
             self._labels += tuple(coarse)
+        if len(self._samples) > self._many:
+            self._thin()
+        if self._labels != before:
             self._samples.clear()
             self._suited.clear()
-        return bool(coarse)
+        return self._labels != before
+
+    def _thin(self) -> None:
+        """Leave the labels that have come to tell too many nodes apart to the look at each node."""
+        seen = [{sample[-1][place] for sample in self._samples} for place in range(len(self._labels))]
+        many = {label for label, values in zip(self._labels, seen, strict=True) if len(values) > MOST_VALUES}
+        self._note(many)
+        self._labels = tuple(label for label in self._labels if label not in many)
+        self._many = MOST_VALUES if many else 2 * len(self._samples)
+
+    def _note(self, fine: set[str]) -> None:
+        if len(self._fine) >= _KNOWN_AT_MOST:
+            self._fine.clear()
+        self._fine |= fine
 
     def decides(self, wish: Wish) -> bool:
         """Whether the class says all that there is to say of whether a node suits the Pod."""
-        if wish.affinity is None and not self._fine:
-            return True
         fields = any(item.on_field for term in wish.affinity or () for item in term)
-        return not fields and not (self._fine and self._fine & _named(wish))
+        return not fields and _named(wish) <= {*self._labels, PARTITIONING_LABEL}
 
     def suiting(self, wish: Wish) -> tuple[Class, ...]:
         """The classes that suit a Pod; where they do not decide, the classes that may."""
@@ -89,6 +102,7 @@ class Classes:
 
 
 _KNOWN_AT_MOST: Final = 1024
+"""Pods' demands, and labels, that are remembered."""
 
 
 def _named(wish: Wish) -> set[str]:

@@ -167,8 +167,10 @@ class Racks:
     def suiting(self, wish: Wish) -> Suited:
         """Where a Pod may go, whatever runs there."""
         if self._classes.learn(wish, (rack.view for rack in self)):
-            for view in self.views:
+            views = self.views
+            for view in views:
                 self._remove(view.name)
+            for view in views:
                 self.put(view)
         groups = [self._groups[kind] for kind in self._classes.suiting(wish)]
         return Suited(
