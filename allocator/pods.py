@@ -20,7 +20,9 @@ from mig.profiles import ProfileNameError
 
 Json = Mapping[str, Any]
 
-_FINISHED: Final = ("Succeeded", "Failed")
+FINISHED: Final = ("Succeeded", "Failed")
+"""Phases from which there is no way back."""
+
 _INTERNED_AT_MOST: Final = 4096
 """Distinct requests of a cluster's plain Pods; beyond it they are simply not shared."""
 
@@ -125,7 +127,7 @@ class PodReader:
     def read(self, pod: Json) -> Pod:
         """A Pod by its dict; one that has finished takes nothing."""
         spec, status = pod["spec"], pod.get("status") or {}
-        if status.get("phase") in _FINISHED:
+        if status.get("phase") in FINISHED:
             return NO_POD
         gates = tuple(gate["name"] for gate in spec.get("schedulingGates") or ())
         if GATE in gates or asks_for_mig(spec):

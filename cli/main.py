@@ -24,6 +24,7 @@ COMPONENTS: Final = {
     "webhook": ("webhook.main", "admit Pods: one MIG device a container, gate, label, annotation"),
     "allocator": ("allocator.main", "reserve slices and ungate Pods; one leads, others stand by"),
     "nodeagent": ("nodeagent.main", "make one node's hardware what its MigSpec says"),
+    "explain": ("allocator.explaining.main", "where a Pod's slices would go, or are, and why; or why it gets none"),
     "inspect": ("nodeagent.inspection.main", "what driver, spec, status, ledger and kubelet each say of this node"),
     "demo": ("demo.main", "a real control plane on this machine, simulated GPUs, Pods that get their slices"),
 }

@@ -4,16 +4,11 @@ Nodes are objects alone and their agent is a few lines here: what is shown is th
 takes, and that processes hand over to each other.
 """
 
-import asyncio
-import contextlib
 import json
 import re
-import signal
-import sys
 from collections import Counter
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
-from typing import Any
 
 import pytest
 
@@ -23,16 +18,10 @@ from kube.client import Api
 from kube.errors import NotFound
 from kube.resource import EVENTS, LEASES, NODES, PODS
 from mig.demand import request_of
-from mig.migspec import Condition, MigMode, SliceState, Status, StatusGpu, StatusSlice
-from mig.migspec_json import migspec_from_json, status_to_json
-from tests.allocator import objects
+from tests.allocator.onserver import allocator, eventually, is_let_go, make_node, small_pod, until
 from tests.support.chart import NAMESPACE, NOBODY, install
-from tests.support.shapes import shapes
 
 pytestmark = pytest.mark.timeout(120)
-
-READY = [{"type": "Ready", "status": "True", "reason": "Test", "lastHeartbeatTime": None}]
-GPU = "GPU-00000000-0000-0000-0000-000000000001"
 
 
 @pytest.fixture(scope="module")
@@ -50,66 +39,6 @@ async def admin(cluster: Cluster) -> AsyncIterator[Api]:
         yield api
 
 
-@contextlib.asynccontextmanager
-async def allocator(cluster: Cluster, folder: Path, name: str) -> AsyncIterator[asyncio.subprocess.Process]:
-    """One process, as the demo starts it but for a short lease."""
-    kubeconfig = cluster.service_account_kubeconfig(NAMESPACE, "nos-mig-allocator")
-    command = [sys.executable, "-m", "cli", "allocator", "--namespace", NAMESPACE, "--kubeconfig", str(kubeconfig)]
-    command += ["--identity", name, "--health-port", "0", "--ready-file", str(folder / name)]
-    command += ["--lease-duration", "4", "--renew-deadline", "3", "--retry-period", "0.5"]
-    process = await asyncio.create_subprocess_exec(*command)
-    try:
-        yield process
-    finally:
-        if process.returncode is None:
-            process.send_signal(signal.SIGTERM)
-            async with asyncio.timeout(20):
-                await process.wait()
-
-
-async def agent(api: Api, node: str) -> None:
-    """Makes every wish true at once, and says so."""
-    for obj in (await api.list(MIGSPECS))[0]:
-        migspec = migspec_from_json(obj)
-        if migspec.name != node or (migspec.status and migspec.status.observed_generation == migspec.generation):
-            continue
-        slices = [item for gpu in migspec.spec.gpus for item in gpu.slices]
-        there = tuple(StatusSlice(item.window, item.profile, SliceState.FREE, "MIG-1") for item in slices)
-        shape = shapes()["a100-80gb"]
-        gpu = StatusGpu(GPU, 0, "NVIDIA A100-SXM4-80GB", MigMode.ENABLED, shape.width, shape.offers, there)
-        well = Condition("Healthy", "True", "Healthy", "", 0, "2026-01-01T00:00:00Z")
-        counts = {item.profile.resource: "7" for item in slices}
-        await api.merge_patch(
-            NODES, node, {"status": {"capacity": counts, "allocatable": counts}}, subresource="status"
-        )
-        status = status_to_json(Status(migspec.generation, "boot", "580", (gpu,), (well,)))
-        await api.json_patch(MIGSPECS, node, [{"op": "add", "path": "/status", "value": status}], subresource="status")
-
-
-async def until(api: Api, node: str, true: Callable[[dict[str, Any]], object], name: str) -> dict[str, Any]:
-    """Let the agent work until something holds of a Pod; gives the Pod."""
-    async with asyncio.timeout(30):
-        while True:
-            await agent(api, node)
-            pod = await api.get(PODS, name, namespace="default")
-            if true(pod):
-                return pod
-            await asyncio.sleep(0.02)
-
-
-async def eventually(holds: Callable[[], Awaitable[bool]]) -> None:
-    """Ask until it holds, for at most 20 s."""
-    async with asyncio.timeout(20):
-        while True:
-            if await holds():
-                return
-            await asyncio.sleep(0.1)
-
-
-async def _is_untainted(api: Api, node: str) -> bool:
-    return not (await api.get(NODES, node))["spec"].get("taints")
-
-
 async def _is_told(api: Api) -> bool:
     return any(event["reason"] == "MigAllocated" for event in (await api.list(EVENTS))[0])
 
@@ -120,24 +49,10 @@ def rss_mb(pid: int) -> float:
     return int(kib) / 1024
 
 
-async def make_node(api: Api, name: str) -> None:
-    """A Ready Node, handed over."""
-    room = {"cpu": "8", "memory": "8Gi", "pods": "20"}
-    await api.create(NODES, {"apiVersion": "v1", "kind": "Node", **objects.node(name)})
-    status = {"status": {"allocatable": room, "capacity": room, "conditions": READY}}
-    await api.merge_patch(NODES, name, status, subresource="status")
-    # The node controller takes its taint away once it has seen the Node Ready.
-    await eventually(lambda: _is_untainted(api, name))
-
-
-def is_let_go(pod: dict[str, Any]) -> bool:
-    return not pod["spec"].get("schedulingGates")
-
-
 async def test_a_pod_is_let_go_with_the_rights_of_the_chart_alone(cluster: Cluster, admin: Api, tmp_path: Path) -> None:
     async with allocator(cluster, tmp_path, "first") as process:
         await make_node(admin, "n1")
-        await admin.create(PODS, {"apiVersion": "v1", "kind": "Pod", **_pod("a", "1g.10gb", "3g.40gb")})
+        await admin.create(PODS, small_pod("a", "1g.10gb", "3g.40gb"))
         pod = await until(admin, "n1", is_let_go, "a")
         assert "n1" in (pod["status"].get("nominatedNodeName"), pod["spec"].get("nodeName"))
         allocation = json.loads(pod["metadata"]["annotations"]["nos.nebuly.com/mig-allocation"])
@@ -154,9 +69,7 @@ async def test_a_killed_leader_is_followed_by_one_that_finishes_its_work(
     """L10, L11."""
     await make_node(admin, "n2")
     async with allocator(cluster, tmp_path, "one") as one, allocator(cluster, tmp_path, "two") as two:
-        await admin.create(
-            PODS, {"apiVersion": "v1", "kind": "Pod", **_pod("b", "1g.10gb", nodeSelector={"name": "n2"})}
-        )
+        await admin.create(PODS, small_pod("b", "1g.10gb", nodeSelector={"name": "n2"}))
         await until(admin, "n1", lambda pod: "MigAllocated" in str(pod["status"].get("conditions")), "b")
         lease = await admin.get(LEASES, "nos-mig-allocator", namespace=NAMESPACE)
         leader = {"one": one, "two": two}[lease["spec"]["holderIdentity"]]
@@ -174,11 +87,11 @@ async def test_what_a_leader_learned_of_the_demand_is_what_its_successor_starts_
 ) -> None:
     """L10. The Pods of the tests before are found and counted, too: each once, by whichever leader."""
     async with allocator(cluster, tmp_path, "teacher"):
-        await admin.create(PODS, {"apiVersion": "v1", "kind": "Pod", **_pod("c", "4g.40gb", "4g.40gb")})
+        await admin.create(PODS, small_pod("c", "4g.40gb", "4g.40gb"))
         await eventually(lambda: _has_learned(admin, "teacher"))
     async with allocator(cluster, tmp_path, "pupil"):
         await eventually(lambda: _has_learned(admin, "pupil"))
-        await admin.create(PODS, {"apiVersion": "v1", "kind": "Pod", **_pod("d", "2g.20gb")})
+        await admin.create(PODS, small_pod("d", "2g.20gb"))
         await eventually(lambda: _has_learned(admin, "pupil", "2g.20gb"))
 
 
@@ -194,11 +107,3 @@ async def _has_learned(api: Api, leader: str, *more: str) -> bool:
     asked = Counter(str(profile) for pod in pods for profile in request_of(pod["spec"]).values())
     assert not Counter(arrivals) - asked, "some Pod was counted twice"
     return lease["spec"].get("holderIdentity") == leader and arrivals == asked and arrivals.keys() >= set(more)
-
-
-def _pod(name: str, *profiles: str, **spec: Any) -> dict[str, Any]:
-    made = objects.pod(name, *profiles, cpu="10m", **spec)
-    del made["spec"]["priority"]
-    for container in made["spec"]["containers"]:
-        container["image"] = "busybox"
-    return made
