@@ -71,8 +71,8 @@ class Case:
     """The slices that it has."""
     seat: Seat | None = None
     explanation: Explanation | None = None
-    planned: Placement | Refusal | None = None
-    """What planning all who wait together makes of it, where that is not what it gets in its turn."""
+    planned: Placement | None = None
+    """Where planning all who wait together puts it, if that is not where it goes in its turn."""
 
 
 def case_of(view: View, uid: str, *, engine: Engine) -> Case:

@@ -5,7 +5,6 @@ from typing import Any
 
 from allocator.explaining.case import Case, Seat, State
 from allocator.placement.placement import Placement
-from allocator.placement.refusal import Refusal
 from allocator.placement.wording import as_json as explanation_json
 from allocator.placement.wording import as_text as explanation_text
 from allocator.placement.wording import counted, standing_json, wanted, where
@@ -19,11 +18,8 @@ def as_text(case: Case, notes: Sequence[str] = ()) -> Iterator[str]:
     yield from _heading(case)
     if case.explanation is not None:
         yield from explanation_text(case.explanation)
-    match case.planned:
-        case Placement() as place if case.explanation and isinstance(case.explanation.answer, Refusal):
-            yield f"planned with all who wait, the largest first, it finds a place: {where(place)}"
-        case Placement() as place:
-            yield f"planned with all who wait, so that more of them find a place, it goes to {where(place)}"
+    if case.planned is not None:
+        yield f"planned together with all who wait, so that more of them find a place, it goes to {where(case.planned)}"
     if case.pod.condition is not None and case.state is not State.RUNNING:
         yield f"last told: {case.pod.condition.reason}: {case.pod.condition.message}"
     yield from (f"note: {note}" for note in notes)
@@ -74,7 +70,6 @@ def _seat(seat: Seat | None) -> Iterator[str]:
 def as_json(case: Case, notes: Sequence[str] = ()) -> Json:
     """The same for programs. `decision` is what would be decided now, as `allocator.placement.wording.as_json` has it."""
     pod, told = case.pod, case.pod.condition
-    planned = case.planned
     return {
         "pod": {"namespace": pod.wish.namespace, "name": pod.wish.name, "uid": pod.uid},
         "state": str(case.state),
@@ -85,7 +80,7 @@ def as_json(case: Case, notes: Sequence[str] = ()) -> Json:
         "slices": [_spot_json(spot) for spot in case.spots],
         "seat": None if case.seat is None else _seat_json(case.seat),
         "decision": None if case.explanation is None else explanation_json(case.explanation),
-        "planned": _placement_json(planned) if isinstance(planned, Placement) else None,
+        "planned": None if case.planned is None else _placement_json(case.planned),
         "notes": list(notes),
     }
 

@@ -112,7 +112,7 @@ def rank(sought: Sought, standing: Standing) -> int:
 def _places(sought: Sought) -> int | None:
     profiles = [need.profile for need in sought.wish.needs]
     if len(profiles) == 1:
-        return sum(1 for card in sought.cards() for _ in sought.on(card))
+        return sought.count()
     if not Packer.can(profiles):
         return None
     packer = Packer(profiles, scales=sought.scales)

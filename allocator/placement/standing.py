@@ -116,6 +116,19 @@ class Sought:
         return Lanes.of(self.stocks, need.profile)
 
     @cached_property
+    def _kinds(self) -> Mapping[int, int]:
+        return {id(stock): kind for stock, kind in self.lanes.stocks}
+
+    def count(self) -> int:
+        """How many places there are for a Pod of one slice."""
+        found = ((card, card.stock, self._kinds.get(id(card.stock))) for card in self.cards())
+        return sum(
+            sum(1 for _ in places_on(card, stock, kind))
+            for card, stock, kind in found
+            if stock is not None and kind is not None
+        )
+
+    @cached_property
     def scales(self) -> Mapping[int, float]:
         """What gains are multiplied by, by `id` of the space."""
         single = len(self.wish.needs) == 1
@@ -134,8 +147,8 @@ class Sought:
 
     def on(self, card: Card) -> Iterator[Standing]:
         """Every place for a Pod of one slice on one GPU."""
-        stock, kind = next(((stock, kind) for stock, kind in self.lanes.stocks if stock is card.stock), (None, 0))
-        if stock is None:
+        stock, kind = card.stock, self._kinds.get(id(card.stock))
+        if stock is None or kind is None:
             return
         if self.sights is None:
             scale, ladder = self.scales[id(stock.space)], stock.table.ladder(kind)

@@ -56,7 +56,6 @@ def claimed(w: World, name: str) -> list[tuple[str, str, object]]:
 def foretold(made: Case) -> list[tuple[str, str, object]]:
     """Where the case says that the Pod goes."""
     if made.planned is not None:
-        assert isinstance(made.planned, Placement)
         return place_of(made.planned)
     assert made.explanation is not None
     answer = made.explanation.answer
@@ -124,8 +123,13 @@ def test_a_pod_that_is_saved_by_planning_all_once_more_is_told_so() -> None:
         for name, profile in (("a", "2g.20gb"), ("b", "4g.40gb"), ("c", "4g.40gb")):
             w.add_pod(name, profile)
         first, last = case(w, "a"), case(w, "c")
-        assert any("so that more of them find a place, it goes to" in line for line in text(first))
-        assert any("the largest first, it finds a place" in line for line in text(last))
+        words = "planned together with all who wait, so that more of them find a place, it goes to "
+        assert first.explanation is not None
+        assert isinstance(first.explanation.answer, Decision), "it has another place in its turn"
+        assert any(line.startswith(f"{words}2g.20gb at ") for line in text(first))
+        assert last.explanation is not None
+        assert isinstance(last.explanation.answer, Refusal), "it has none in its turn"
+        assert any(line.startswith(f"{words}4g.40gb at 0 on ") for line in text(last))
 
 
 def test_a_running_pod_is_told_how_its_place_compares() -> None:
