@@ -2,8 +2,8 @@
 
 Everything goes through the allocator's own index, so that what is free, what is warm and who waits is what the allocator would
 find. Only GET requests are sent. MigSpecs are listed before Pods: a slice that changes hands between the two lists then counts as
-taken. What a leader remembers of the last minute (places that failed, nodes that the scheduler did not take) is in no API server,
-so it is not here either.
+taken. What a leader remembers (places that failed and nodes that the scheduler did not take in the last minute, since when slices
+are reserved for Pods that have not started) is in no API server, so it is not here either.
 """
 
 import asyncio

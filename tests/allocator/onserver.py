@@ -7,7 +7,7 @@ import asyncio
 import contextlib
 import signal
 import sys
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -18,11 +18,20 @@ from kube.resource import NODES, PODS
 from mig.migspec import Condition, MigMode, SliceState, Status, StatusGpu, StatusSlice
 from mig.migspec_json import migspec_from_json, status_to_json
 from tests.allocator import objects
-from tests.support.chart import NAMESPACE
+from tests.support.chart import NAMESPACE, NOBODY, install
 from tests.support.shapes import shapes
 
 READY = [{"type": "Ready", "status": "True", "reason": "Test", "lastHeartbeatTime": None}]
 GPU = "GPU-00000000-0000-0000-0000-000000000001"
+
+
+@contextlib.contextmanager
+def chart_cluster(name: str) -> Iterator[Cluster]:
+    """A cluster with the chart, its workloads off; Pods are to be made as the webhook leaves them."""
+    with Cluster.start(name=name) as running:
+        install(running, "--set", f"webhook.url={NOBODY}")
+        running.kubectl("delete", "mutatingwebhookconfiguration", "nos-mig")
+        yield running
 
 
 @contextlib.asynccontextmanager

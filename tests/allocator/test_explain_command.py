@@ -12,11 +12,11 @@ import pytest
 
 from cluster.cluster import Cluster
 from kube.client import Api
-from kube.resource import LEASES, PODS, Resource
+from kube.resource import CONFIG_MAPS, LEASES, PODS, Resource
 from mig.demand import allocation_from_annotation
 from mig.names import ALLOCATION_ANNOTATION, CONDITION
-from tests.allocator.onserver import GPU, allocator, eventually, is_let_go, make_node, small_pod, until
-from tests.support.chart import NAMESPACE, NOBODY, install
+from tests.allocator.onserver import GPU, allocator, chart_cluster, eventually, is_let_go, make_node, small_pod, until
+from tests.support.chart import NAMESPACE
 
 pytestmark = pytest.mark.timeout(180)
 
@@ -28,10 +28,7 @@ ROLE_BINDINGS = Resource("rbac.authorization.k8s.io", "v1", "rolebindings")
 
 @pytest.fixture(scope="module")
 def cluster() -> Iterator[Cluster]:
-    """The chart, its workloads off; Pods are made here as the webhook leaves them."""
-    with Cluster.start(name="nos-mig-explain") as running:
-        install(running, "--set", f"webhook.url={NOBODY}")
-        running.kubectl("delete", "mutatingwebhookconfiguration", "nos-mig")
+    with chart_cluster("nos-mig-explain") as running:
         yield running
 
 
@@ -182,6 +179,36 @@ async def _grant(admin: Api) -> None:
                 "subjects": subjects,
             },
         )
+
+
+async def test_the_geometries_in_force_are_those_of_the_release(cluster: Cluster, admin: Api) -> None:
+    """What forbids, what is broken and left out, and which ConfigMap counts where there are two."""
+    await admin.create(PODS, small_pod("narrowed", "1g.10gb"))
+    await _override(admin, '- models: ["A100"]\n  allowedGeometries: [{"7g.80gb": 1}]\n')
+    said = await explained(cluster.kubeconfig, "narrowed", "-o", "json")
+    assert said.json["decision"]["refusal"]["reason"] == "GeometryForbids"
+    await _override(admin, "nonsense")
+    said = await explained(cluster.kubeconfig, "narrowed", "-o", "json")
+    assert said.json["decision"]["chosen"]["node"] == "n1"
+    (note,) = said.json["notes"]
+    assert note.startswith("the ConfigMap nos-mig-geometries has mistakes, what is wrong is left out: overrides.yaml")
+    await _override(admin, "")
+    second = {
+        "apiVersion": "v1",
+        "kind": "ConfigMap",
+        "metadata": {"name": "nos-mig-geometries", "namespace": "default"},
+    }
+    await admin.create(CONFIG_MAPS, second)
+    said = await explained(cluster.kubeconfig, "narrowed")
+    assert (said.status, said.out) == (2, "")
+    assert "there are ConfigMaps nos-mig-geometries in default, nos-mig; name the release's namespace" in said.err
+    said = await explained(cluster.kubeconfig, "narrowed", "--release-namespace", NAMESPACE)
+    assert said.status == 0
+    await admin.delete(CONFIG_MAPS, "nos-mig-geometries", namespace="default")
+
+
+async def _override(admin: Api, text: str) -> None:
+    await admin.merge_patch(CONFIG_MAPS, "nos-mig-geometries", {"data": {"overrides.yaml": text}}, namespace=NAMESPACE)
 
 
 async def test_pods_for_which_nothing_is_decided_are_told_so_in_plain_words(cluster: Cluster, admin: Api) -> None:

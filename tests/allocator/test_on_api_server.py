@@ -18,18 +18,15 @@ from kube.client import Api
 from kube.errors import NotFound
 from kube.resource import EVENTS, LEASES, NODES, PODS
 from mig.demand import request_of
-from tests.allocator.onserver import allocator, eventually, is_let_go, make_node, small_pod, until
-from tests.support.chart import NAMESPACE, NOBODY, install
+from tests.allocator.onserver import allocator, chart_cluster, eventually, is_let_go, make_node, small_pod, until
+from tests.support.chart import NAMESPACE
 
 pytestmark = pytest.mark.timeout(120)
 
 
 @pytest.fixture(scope="module")
 def cluster() -> Iterator[Cluster]:
-    """The chart, its workloads off; Pods are made here as the webhook leaves them."""
-    with Cluster.start(name="nos-mig-allocator") as running:
-        install(running, "--set", f"webhook.url={NOBODY}")
-        running.kubectl("delete", "mutatingwebhookconfiguration", "nos-mig")
+    with chart_cluster("nos-mig-allocator") as running:
         yield running
 
 
