@@ -52,15 +52,17 @@ class Onlook:
 
 @asynccontextmanager
 async def onlooker(kubeconfig: Path | None, *, command: str) -> AsyncIterator[Api]:
-    """A connection that reads, within `DEADLINE_S`. Raises `OnlookError` where a right is missing, or `ConfigError`."""
-    async with (
-        asyncio.timeout(DEADLINE_S),
-        Api.connect(kubeconfig, user_agent=f"nos-mig-{command}/{version('nos-mig')}") as api,
-    ):
-        try:
+    """A connection that reads. Raises `OnlookError` where a right is missing or time is up, or `ConfigError`."""
+    try:
+        async with (
+            asyncio.timeout(DEADLINE_S),
+            Api.connect(kubeconfig, user_agent=f"nos-mig-{command}/{version('nos-mig')}") as api,
+        ):
             yield api
-        except Forbidden as error:
-            raise OnlookError(f"{error}; {RIGHTS}") from error
+    except Forbidden as error:
+        raise OnlookError(f"{error}; {RIGHTS}") from error
+    except TimeoutError as error:
+        raise OnlookError(f"reading the cluster took longer than {DEADLINE_S:.0f} s; try again") from error
 
 
 async def look_on(api: Api, *, namespace: str = "") -> Onlook:

@@ -22,7 +22,7 @@ from kube.client import Api
 from kube.errors import ApiError, ConfigError, NotFound
 from kube.resource import PODS
 
-USER_ERRORS: Final = (OnlookError, ApiError, ConfigError, OSError, TimeoutError)
+USER_ERRORS: Final = (OnlookError, ApiError, ConfigError, OSError)
 """Said in a line, without a traceback."""
 
 
@@ -60,7 +60,7 @@ def run(args: argparse.Namespace) -> int:
         print(f"nos-mig explain: {error}", file=sys.stderr)
         return 1
     except USER_ERRORS as error:
-        print(f"nos-mig explain: {str(error) or 'the API server took too long'}", file=sys.stderr)
+        print(f"nos-mig explain: {error}", file=sys.stderr)
         return 2
     except KeyboardInterrupt:
         return 130
